@@ -1,0 +1,36 @@
+"""The assembled appliance: every room, wired once by ``daemon.py`` and read by ``api``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hydra_box.catalog import Catalog
+from hydra_box.config import Paths, Settings
+from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.events import EventBus
+from hydra_box.gateway.pool import Pool
+from hydra_box.gateway.relay import Relay
+from hydra_box.keys import KeyRing
+from hydra_box.services import ServiceManager
+from hydra_box.store import Store
+from hydra_box.types import User
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """The rooms of a running daemon."""
+
+    settings: Settings
+    paths: Paths
+    url: str
+    """Where the endpoint answers, without a path: ``http://127.0.0.1:4937``."""
+    started_at: float
+    local_user: User
+    store: Store
+    events: EventBus
+    catalog: Catalog
+    keys: KeyRing
+    runtimes: RuntimeManager
+    services: ServiceManager
+    pool: Pool
+    relay: Relay

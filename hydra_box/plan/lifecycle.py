@@ -1,0 +1,74 @@
+"""The life of an instance: which state may follow which, and what a death leads to.
+
+::
+
+    pending ──► starting ──► ready ──► draining ──► stopping ──► stopped
+                  │  ▲         │                        ▲
+                  │  └─backoff◄┤ died                   │ (any live state)
+                  └──► failed ◄┘ too many boots that never got ready
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hydra_box.types import Instance, InstanceState
+
+S = InstanceState
+
+ALLOWED: dict[InstanceState, frozenset[InstanceState]] = {
+    S.PENDING: frozenset({S.STARTING, S.STOPPED, S.FAILED, S.BACKOFF}),
+    S.STARTING: frozenset({S.READY, S.BACKOFF, S.FAILED, S.STOPPING}),
+    S.READY: frozenset({S.DRAINING, S.STOPPING, S.BACKOFF}),
+    S.DRAINING: frozenset({S.STOPPING, S.STOPPED}),
+    S.STOPPING: frozenset({S.STOPPED}),
+    S.BACKOFF: frozenset({S.STARTING, S.STOPPED, S.FAILED}),
+    S.FAILED: frozenset({S.STOPPED}),
+    S.STOPPED: frozenset(),
+}
+
+HAS_PROCESS = frozenset({S.STARTING, S.READY, S.DRAINING, S.STOPPING})
+"""States in which an engine process is running."""
+
+COUNTS_AS_WANTED = frozenset({S.PENDING, S.STARTING, S.READY, S.BACKOFF, S.FAILED})
+"""States of an instance that is (or will be) there to serve."""
+
+LONGEST_DELAY_SECONDS = 300.0
+STABLE_AFTER_SECONDS = 60.0
+MAX_BOOTS_WITHOUT_READY = 5
+
+
+def restart_delay_seconds(failures: int) -> float:
+    """How long to wait before the next boot: 1, 2, 4 ... 300 s for 1, 2, 3 ... failures."""
+    if failures <= 0:
+        return 0.0
+    # 2**9 already passes the longest delay; the bound keeps the power from growing.
+    return float(min(LONGEST_DELAY_SECONDS, 2.0 ** min(failures - 1, 9)))
+
+
+def after_death(instance: Instance, *, now: float, reason: str) -> Instance:
+    """The instance once its process died without being told to.
+
+    A process that never got ready counts towards FAILED; one that had been ready for
+    ``STABLE_AFTER_SECONDS`` starts again with a clean record and without a long delay.
+    """
+    was_ready = instance.state is S.READY and instance.ready_at is not None
+    stable = (
+        was_ready
+        and instance.ready_at is not None
+        and now - instance.ready_at >= STABLE_AFTER_SECONDS
+    )
+    failures = 1 if stable else instance.failures + 1
+    boots = 0 if was_ready else instance.boots_without_ready + 1
+    failed = boots >= MAX_BOOTS_WITHOUT_READY
+    return msgspec.structs.replace(
+        instance,
+        state=S.FAILED if failed else S.BACKOFF,
+        pid=None,
+        process_created_at=None,
+        ready_at=None,
+        failures=failures,
+        boots_without_ready=boots,
+        retry_at=None if failed else now + restart_delay_seconds(failures),
+        reason=reason,
+    )
