@@ -10,11 +10,12 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import stat
 import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -24,23 +25,27 @@ from hydra_box.types import Frozen
 SOCKET_PATH_LIMIT_BYTES = 100
 """``sun_path`` holds 108 bytes; some are kept for the file's own name (unix(7))."""
 
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
 
 class Settings(Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an owner may set; the names are the keys of ``config.toml``."""
 
-    host: str = "127.0.0.1"
-    port: int = 4937
-    body_limit_bytes: int = 32 * 1024 * 1024
+    host: Annotated[str, msgspec.Meta(min_length=1)] = "127.0.0.1"
+    port: Port = 4937
+    body_limit_bytes: Count = 32 * 1024 * 1024
     """Largest request body the endpoint takes."""
-    queue_limit: int = 512
+    queue_limit: Annotated[int, msgspec.Meta(ge=0)] = 512
     """Requests that may wait for a slot, for each service."""
-    queue_timeout_seconds: float = 60.0
+    queue_timeout_seconds: Seconds = 60.0
     """How long a request may wait for a slot."""
-    drain_timeout_seconds: float = 30.0
+    drain_timeout_seconds: Seconds = 30.0
     """How long requests under way may take to finish before an instance or the daemon stops."""
-    load_stall_seconds: float = 120.0
+    load_stall_seconds: Seconds = 120.0
     """How long a loading engine may stay silent, idle and not ready before it counts as hung."""
-    log_limit_bytes: int = 10 * 1024 * 1024
+    log_limit_bytes: Count = 10 * 1024 * 1024
     """Size at which an instance's log is rotated; one older file is kept."""
 
 
@@ -106,24 +111,42 @@ class Paths(Frozen, frozen=True, kw_only=True):
 
 
 def resolve_home(environ: Mapping[str, str]) -> Path:
-    """The state directory that this environment names."""
-    if home := environ.get("HYDRA_BOX_HOME"):
-        return Path(home).expanduser().absolute()
-    if state := environ.get("STATE_DIRECTORY"):
-        return Path(state)
-    data = environ.get("XDG_DATA_HOME")
-    base = Path(data) if data else Path.home() / ".local" / "share"
-    return (base / "hydra-box").absolute()
+    """The state directory that this environment names.
+
+    Raises:
+        StateError: it needs the user's home directory, and that is not known.
+
+    """
+    try:
+        if home := environ.get("HYDRA_BOX_HOME"):
+            return Path(home).expanduser().absolute()
+        if state := environ.get("STATE_DIRECTORY"):
+            return Path(state)
+        if data := environ.get("XDG_DATA_HOME"):
+            return Path(data).absolute() / "hydra-box"
+        user = Path(environ.get("HOME") or Path.home())
+    except RuntimeError as error:
+        raise StateError(
+            "the home directory of this user is not known",
+            hint="set HYDRA_BOX_HOME to the full path of a directory of your own",
+        ) from error
+    return user.absolute() / ".local" / "share" / "hydra-box"
 
 
 def resolve_paths(environ: Mapping[str, str]) -> Paths:
-    """The paths that this environment names; nothing is created."""
+    """The paths that this environment names; nothing is created.
+
+    Raises:
+        StateError: it needs the user's home directory, and that is not known.
+
+    """
     home = resolve_home(environ)
     run = home / "run"
     longest = run / "instances" / "01234567" / "engine.sock"
     if len(os.fsencode(longest)) > SOCKET_PATH_LIMIT_BYTES:
         digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:8]
-        run = Path(tempfile.gettempdir()) / f"hydra-box-{os.getuid()}-{digest}"
+        # Not $TMPDIR: it may be long as well, and another shell of the same user has another.
+        run = Path("/tmp") / f"hydra-box-{os.getuid()}-{digest}"  # noqa: S108 - owner is checked
     return Paths(home=home, run=run)
 
 
@@ -131,25 +154,35 @@ def load_settings(paths: Paths, environ: Mapping[str, str]) -> Settings:
     """Settings from the file, overruled by the environment.
 
     Raises:
-        ConfigError: names the file (or variable), the key, and the nearest valid key.
+        ConfigError: names the file and the key, or the variable; and for an unknown key the
+            nearest valid one.
 
     """
-    values: dict[str, Any] = {}
-    if paths.config.exists():
-        values |= _read_file(paths.config)
+    given = {key: (f"{paths.config}: {key}", it) for key, it in _read_file(paths.config).items()}
     for name in Settings.__struct_fields__:
-        if (text := environ.get(f"HYDRA_BOX_{name.upper()}")) is not None:
-            values[name] = text
+        variable = f"HYDRA_BOX_{name.upper()}"
+        if (text := environ.get(variable)) is not None:
+            given[name] = (variable, text)
+    types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    return Settings(**{name: _convert(*given[name], types[name]) for name in given})
+
+
+def _convert(source: str, value: object, type: Any) -> Any:
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        return msgspec.convert(value, type, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{paths.config} or HYDRA_BOX_*: {error}") from error
+        shown = str(value)[:100]
+        raise ConfigError(f"{source} cannot be {shown!r}: {str(error).lower()}") from error
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     for key in values:
         if key not in Settings.__struct_fields__:
@@ -159,14 +192,10 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _make_private(directory: Path) -> None:
+    """Make the directory, 0700. One that stands already is checked and not changed."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if directory.stat().st_uid != os.getuid():
-            raise StateError(
-                f"{directory} belongs to another user",
-                hint="set HYDRA_BOX_HOME to a directory of your own",
-            )
-        directory.chmod(0o700)
+        found = directory.stat()
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:
@@ -174,3 +203,14 @@ def _make_private(directory: Path) -> None:
             f"{directory} is not writable: {error.strerror}",
             hint="set HYDRA_BOX_HOME to a directory that you may write to",
         ) from error
+    if found.st_uid != os.getuid():
+        raise StateError(
+            f"{directory} belongs to another user",
+            hint="set HYDRA_BOX_HOME to a directory of your own",
+        )
+    if found.st_mode & stat.S_IWOTH:
+        mode = stat.S_IMODE(found.st_mode)
+        raise StateError(
+            f"{directory} can be written by every user (mode {mode:04o})",
+            hint=f"chmod 700 {directory}, or set HYDRA_BOX_HOME to a directory of your own",
+        )

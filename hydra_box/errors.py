@@ -11,6 +11,7 @@
     ├── Forbidden                 403  exit 3   a valid key that may not do this
     ├── NotFound                  404  exit 4   no such service, key, file
     │   └── ModelNotFound         404  exit 4   no service has that access name
+    ├── MethodNotAllowed          405  exit 2   the path does not take that HTTP method
     ├── Conflict                  409  exit 5   taken, or not in the state for it
     ├── PayloadTooLarge           413  exit 2   the body is over the limit
     ├── RateLimited               429  exit 6   the key is at its limit
@@ -126,6 +127,15 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
+class MethodNotAllowed(HydraError):
+    """The path exists and does not take that HTTP method."""
+
+    code = "method_not_allowed"
+    type = "invalid_request_error"
+    http_status = 405
+    exit_code = 2
+
+
 class Conflict(HydraError):
     """The name is taken, or the thing is not in the state for it."""
 
@@ -204,6 +214,7 @@ BY_CODE: dict[str, type[HydraError]] = {
         Forbidden,
         NotFound,
         ModelNotFound,
+        MethodNotAllowed,
         Conflict,
         PayloadTooLarge,
         RateLimited,

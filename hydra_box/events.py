@@ -18,19 +18,30 @@ class EventBus:
     """
 
     def __init__(self) -> None:
-        self._queues: set[asyncio.Queue[Event]] = set()
+        self._queues: set[asyncio.Queue[Event | None]] = set()
+        self._closed = False
 
     def publish(self, event: Event) -> None:
         """Tell everyone; never blocks."""
+        self._put(event)
+
+    def close(self) -> None:
+        """End every subscription, those to come included."""
+        self._closed = True
+        self._put(None)
+
+    def _put(self, item: Event | None) -> None:
         for queue in self._queues:
             if queue.full():
                 queue.get_nowait()
-            queue.put_nowait(event)
+            queue.put_nowait(item)
 
     @contextmanager
     def subscribe(self) -> Iterator[AsyncIterator[Event]]:
-        """Events published from now until the block is left."""
-        queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_LENGTH)
+        """Events published from now until the block is left or the bus is closed."""
+        queue: asyncio.Queue[Event | None] = asyncio.Queue(QUEUE_LENGTH)
+        if self._closed:
+            queue.put_nowait(None)
         self._queues.add(queue)
         try:
             yield _drain(queue)
@@ -38,6 +49,6 @@ class EventBus:
             self._queues.discard(queue)
 
 
-async def _drain(queue: asyncio.Queue[Event]) -> AsyncIterator[Event]:
-    while True:
-        yield await queue.get()
+async def _drain(queue: asyncio.Queue[Event | None]) -> AsyncIterator[Event]:
+    while (event := await queue.get()) is not None:
+        yield event

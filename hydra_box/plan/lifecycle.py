@@ -52,12 +52,9 @@ def after_death(instance: Instance, *, now: float, reason: str) -> Instance:
     A process that never got ready counts towards FAILED; one that had been ready for
     ``STABLE_AFTER_SECONDS`` starts again with a clean record and without a long delay.
     """
-    was_ready = instance.state is S.READY and instance.ready_at is not None
-    stable = (
-        was_ready
-        and instance.ready_at is not None
-        and now - instance.ready_at >= STABLE_AFTER_SECONDS
-    )
+    was_ready = instance.state is S.READY
+    ready_at = now if instance.ready_at is None else instance.ready_at
+    stable = was_ready and now - ready_at >= STABLE_AFTER_SECONDS
     failures = 1 if stable else instance.failures + 1
     boots = 0 if was_ready else instance.boots_without_ready + 1
     failed = boots >= MAX_BOOTS_WITHOUT_READY

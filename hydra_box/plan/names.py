@@ -8,6 +8,7 @@ from collections.abc import Collection
 from hydra_box.errors import InvalidRequest
 
 SHORTEST, LONGEST = 2, 64
+_ROOM_FOR_NUMBER = 8
 _VALID = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]", re.ASCII)
 
 
@@ -36,7 +37,7 @@ def check_service_name(name: str) -> str:
 def suggest_service_name(model: str, taken: Collection[str]) -> str:
     """A valid free name made from a model's id or path: ``qwen2``, then ``qwen2-2`` ..."""
     stem = model.rstrip("/").rpartition("/")[2].lower().removesuffix(".gguf")
-    base = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[: LONGEST - 4].rstrip("-")
+    base = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[: LONGEST - _ROOM_FOR_NUMBER].rstrip("-")
     if len(base) < SHORTEST:
         base = f"model-{base}".rstrip("-")
     if base not in taken:

@@ -1,7 +1,7 @@
 """Desired against actual: what has to be done next.
 
-Called on every change and on a timer. The actions move the actual state towards the desired one;
-when they are carried out and it is called again, it returns nothing.
+Called on every change and on a timer. Each call's actions move the actual state a step towards the
+desired one; carried out, they are not asked for again, and at the end of the way there are none.
 """
 
 from __future__ import annotations
@@ -71,27 +71,24 @@ def reconcile(
             actions += _end(instance, drain=False)
     for service in services:
         actions += _reconcile_service(service, by_service[service.id], now)
-    return actions
+    # Last, because they take a while: nothing else in the list may be overtaken by events.
+    return actions + [
+        ForgetService(service_id=service.id)
+        for service in services
+        if service.desired_state is DesiredState.DELETED and not by_service[service.id]
+    ]
 
 
 def _reconcile_service(service: Service, instances: list[Instance], now: float) -> list[Action]:
-    if service.desired_state is DesiredState.DELETED and not instances:
-        return [ForgetService(service_id=service.id)]
+    if service.desired_state is DesiredState.DELETED:
+        # A deletion does not wait for requests under way; stop and scale-down do.
+        return [action for one in instances for action in _end(one, drain=False)]
     running = service.desired_state is DesiredState.RUNNING
     wanted = service.desired_instances if running else 0
-    actions: list[Action] = [
-        ForgetInstance(instance_id=one.id) for one in instances if one.state is S.STOPPED
-    ]
     present = sorted((one for one in instances if one.state in COUNTS_AS_WANTED), key=_worth)
     surplus = max(0, len(present) - wanted)
-    # A deletion does not wait for requests under way; stop and scale-down do.
-    drain = service.desired_state is not DesiredState.DELETED
-    for one in present[:surplus]:
-        actions += _end(one, drain=drain)
-    if service.desired_state is DesiredState.DELETED:
-        for one in instances:
-            if one.state is S.DRAINING:
-                actions.append(StopInstance(instance_id=one.id))
+    leaving = [one for one in instances if one.state is S.STOPPED] + present[:surplus]
+    actions = [action for one in leaving for action in _end(one, drain=True)]
     actions += [StartInstance(instance_id=one.id) for one in present[surplus:] if _due(one, now)]
     actions += [CreateInstance(service_id=service.id)] * max(0, wanted - len(present))
     return actions
@@ -109,10 +106,10 @@ def _due(instance: Instance, now: float) -> bool:
 
 
 def _end(instance: Instance, *, drain: bool) -> list[Action]:
-    if instance.state in (S.DRAINING, S.STOPPING):
+    if instance.state not in HAS_PROCESS:
+        return [ForgetInstance(instance_id=instance.id)]
+    if instance.state is S.STOPPING or (instance.state is S.DRAINING and drain):
         return []
     if instance.state is S.READY and drain:
         return [DrainInstance(instance_id=instance.id)]
-    if instance.state in HAS_PROCESS:
-        return [StopInstance(instance_id=instance.id)]
-    return [ForgetInstance(instance_id=instance.id)]
+    return [StopInstance(instance_id=instance.id)]

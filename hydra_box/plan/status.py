@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from hydra_box.plan.lifecycle import COUNTS_AS_WANTED
 from hydra_box.types import DesiredState, Instance, InstanceState, Service, ServiceStatus
 
 S = InstanceState
@@ -15,7 +16,7 @@ def service_status(service: Service, instances: Collection[Instance]) -> Service
     1. DELETING: its owner deleted it; its instances are on their way out.
     2. STOPPED: its owner stopped it.
     3. RUNNING: as many instances are ready as are wanted, and none is on its way out.
-    4. FAILED: none is ready, and none will be without help.
+    4. FAILED: none is ready, and none will be without help: all that are wanted gave up.
     5. SCALING: some are ready, but not the number that is wanted.
     6. DEPLOYING: none is ready yet.
     """
@@ -30,7 +31,8 @@ def service_status(service: Service, instances: Collection[Instance]) -> Service
         return ServiceStatus.RUNNING
     if ready:
         return ServiceStatus.SCALING
-    if states and all(state is S.FAILED for state in states):
+    present = [state for state in states if state in COUNTS_AS_WANTED]
+    if len(present) >= service.desired_instances and set(present) == {S.FAILED}:
         return ServiceStatus.FAILED
     return ServiceStatus.DEPLOYING
 

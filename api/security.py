@@ -1,0 +1,134 @@
+"""Who may do what: one guard on the matched route, which denies unless the route says otherwise.
+
+1. PUBLIC: anyone; the answer holds nothing that is worth hiding.
+2. KEY_CHECKED_BY_HANDLER: the endpoint, whose handlers authenticate every request themselves.
+3. Everything else manages the box. It is open to the UNIX socket, which only its owner can reach;
+   over TCP it takes a Host and an Origin that a hostile web page cannot have, and an admin key.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+from litestar.types import Guard
+
+from api.trust import is_trusted
+from hydra_box.errors import Forbidden
+from hydra_box.keys import KeyRing
+from hydra_box.types import Scope
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+ACCESS = "access"
+"""Key of a route's ``opt`` that loosens what the guard asks for."""
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Access(StrEnum):
+    """What a route asks for; a route that says nothing asks for ADMIN."""
+
+    ADMIN = "admin"
+    KEY_CHECKED_BY_HANDLER = "key-checked-by-handler"
+    PUBLIC = "public"
+
+
+def create_guard(keys: KeyRing, bound_hosts: Collection[str]) -> Guard:
+    """The guard of the whole application.
+
+    Args:
+        keys: the keys, in memory.
+        bound_hosts: what the TCP server listens on: addresses or names.
+    """
+    hosts = HostCheck(bound_hosts, socket.gethostname())
+
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+        access = handler.opt.get(ACCESS, Access.ADMIN)
+        if access is not Access.ADMIN or is_trusted(connection.scope):
+            return
+        refuse_foreign_host(connection, hosts)
+        refuse_foreign_origin(connection)
+        key = keys.authenticate(connection.headers.get("authorization"))
+        if Scope.ADMIN not in key.scopes:
+            raise Forbidden(
+                f"the key {key.name!r} has no admin scope",
+                hint="hydra-box keys create --name NAME --scope admin makes one that has",
+            )
+
+    return guard
+
+
+class HostCheck:
+    """Which names of this box a Host header may have: the defence against DNS rebinding.
+
+    The loopback names and the configured host. A box that listens on every address also answers
+    to its own host name and to IP addresses, because no DNS record can be pointed elsewhere there.
+    """
+
+    def __init__(self, bound_hosts: Collection[str], hostname: str) -> None:
+        self._names = _LOOPBACK | {host.lower() for host in bound_hosts}
+        self._any_address = any(_is_wildcard(host) for host in bound_hosts)
+        if self._any_address:
+            own = hostname.lower()
+            self._names |= {own, own.partition(".")[0], f"{own.partition('.')[0]}.local"}
+
+    def allows(self, host: str) -> bool:
+        """Whether a Host header, with or without a port, names this box."""
+        name = _host_name(host)
+        return name in self._names or (self._any_address and _is_address(name))
+
+
+def refuse_foreign_host(connection: Connection, hosts: HostCheck) -> None:
+    """Let only requests pass that were addressed to this box.
+
+    Raises:
+        Forbidden: the Host header is missing or names something else.
+    """
+    host = connection.headers.get("host", "")
+    if not hosts.allows(host):
+        raise Forbidden(
+            f"the Host header {host!r} does not name this box",
+            hint="use the address that hydra-box status shows",
+        )
+
+
+def refuse_foreign_origin(connection: Connection) -> None:
+    """Let only requests pass that no other site's page made.
+
+    Raises:
+        Forbidden: the browser says that another site sent it.
+    """
+    origin = connection.headers.get("origin")
+    site = connection.headers.get("sec-fetch-site", "none")
+    same = origin is None or urlsplit(origin).netloc == connection.headers.get("host")
+    if not same or site not in ("none", "same-origin"):
+        raise Forbidden(f"a page of another site sent this request (Origin {origin!r})")
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, in lower case; empty if it is not one name and maybe a port."""
+    if set(host) & set("@/?#"):
+        return ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_wildcard(host: str) -> bool:
+    return host == "" or (_is_address(host) and ipaddress.ip_address(host).is_unspecified)

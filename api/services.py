@@ -1,0 +1,88 @@
+"""Services: deploy, look, scale, start, stop, delete, and read their logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from litestar import delete, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from api.streaming import Streamed
+from api.wiring import BoxParam
+from hydra_box.logs import LONGEST_TAIL, read_logs
+from hydra_box.messages import DeployRequest, ScaleRequest, ServiceView
+
+TEXT = "text/plain; charset=utf-8"
+
+
+@get("/services")
+async def list_services(box: BoxParam) -> list[ServiceView]:
+    """Every service with its instances, by name."""
+    return list(box.services.list())
+
+
+@post("/services", status_code=201)
+async def deploy(box: BoxParam, data: JSONBody[DeployRequest]) -> ServiceView:
+    """Deploy a model: make a service, and have its instances started.
+
+    The answer comes before the instances are ready; ``status`` tells when they are.
+    """
+    return await box.services.deploy(data, box.local_user)
+
+
+@get("/services/{name:str}")
+async def get_service(box: BoxParam, name: FromPath[str]) -> ServiceView:
+    """One service, by name or id."""
+    return box.services.get(name)
+
+
+@post("/services/{name:str}/scale", status_code=200)
+async def scale(box: BoxParam, name: FromPath[str], data: JSONBody[ScaleRequest]) -> ServiceView:
+    """Set the number of instances, or add to it; those that leave finish their requests first."""
+    return await box.services.scale(name, data)
+
+
+@post("/services/{name:str}/start", status_code=200)
+async def start(box: BoxParam, name: FromPath[str]) -> ServiceView:
+    """Start a stopped service, or have a failed one try again at once."""
+    return await box.services.start(name)
+
+
+@post("/services/{name:str}/stop", status_code=200)
+async def stop(box: BoxParam, name: FromPath[str]) -> ServiceView:
+    """End a service's instances, and keep the service."""
+    return await box.services.stop(name)
+
+
+@delete("/services/{name:str}", status_code=202)
+async def delete_service(
+    box: BoxParam, name: FromPath[str], confirm: FromQuery[str]
+) -> ServiceView:
+    """Delete a service for good; ``confirm`` repeats its name."""
+    return await box.services.delete(name, confirm)
+
+
+@get("/services/{name:str}/logs", media_type=TEXT)
+async def logs(
+    box: BoxParam,
+    name: FromPath[str],
+    instance: FromQuery[str | None] = None,
+    lines: Annotated[int, QueryParameter(ge=0, le=LONGEST_TAIL)] = 200,
+    follow: FromQuery[bool] = False,
+) -> Streamed:
+    """The last lines that a service's engines printed.
+
+    Without ``instance``: of every instance, each line with its instance's id before it. With
+    ``follow`` the answer goes on with what they print from now on.
+    """
+
+    def sources() -> dict[str, Path]:
+        view = box.services.get(name)
+        ids = [one.id for one in view.instances] if instance is None else [instance]
+        return {one: box.services.log_path(view.id, one) for one in ids}
+
+    if not sources() and not follow:
+        box.services.log_path(name, None)
+    chunks = read_logs(sources, lines=lines, follow=follow, named=instance is None)
+    return Streamed(chunks, media_type=TEXT, stopped_by=box.events)

@@ -1,0 +1,106 @@
+"""The program ``hydra-box``: finds the verb and imports only that one's module.
+
+Only click and the standard library are imported here, so that ``hydra-box --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+import click
+
+from hydra_box import __version__
+from hydra_box.cli.options import Options, common_options
+
+INTERRUPTED: Final = 130
+"""The shell's word for "ended by Ctrl-C": 128 + SIGINT."""
+
+VERBS: Final[dict[str, tuple[str, str]]] = {
+    "serve": ("serve", "Run the daemon in the foreground."),
+    "quickstart": ("quickstart", "Go from nothing to a first answer, on the demo model."),
+    "status": ("status", "Show the box, its services and what needs attention."),
+    "gpus": ("gpus", "Show the GPUs, CPU, memory and disk of this machine."),
+    "doctor": ("doctor", "Find what is wrong with this box, and what to do about it."),
+    "models": ("models", "List the base models that can be deployed by name."),
+    "deploy": ("deploy", "Deploy a model as a service."),
+    "scale": ("scale", "Change how many instances a service has."),
+    "start": ("lifecycle", "Start a stopped service."),
+    "stop": ("lifecycle", "Stop a service; it stays, and can be started again."),
+    "delete": ("lifecycle", "Delete a service for good."),
+    "trial": ("trial", "Try a service: ask it something, or chat with it."),
+    "logs": ("logs", "Show what an engine printed."),
+    "keys": ("keys", "Create, list and revoke API keys."),
+    "engines": ("engines", "List, install, verify and remove engine runtimes."),
+}
+"""Verb to its module in ``hydra_box.cli`` (where the command has the verb's name) and its line."""
+
+
+class Program(click.Group):
+    """A group whose verbs are imported when they run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
+        """The verbs, in the order in which one needs them."""
+        return list(VERBS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - as click has it
+        cmd_name: str,
+    ) -> click.Command | None:
+        """The verb's command, from its module."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"hydra_box.cli.{VERBS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - as click has it
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """The list of verbs, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+
+@click.group(
+    cls=Program,
+    params=common_options(),
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="hydra-box", message="%(prog)s %(version)s")
+@click.pass_context
+def program(ctx: click.Context) -> None:
+    """Turn this machine into an LLM appliance: deploy, scale, try and watch models.
+
+    Start with `hydra-box quickstart`. Each verb has its own --help, with an example.
+    """
+    options = ctx.ensure_object(Options)
+    options.url = options.url or os.environ.get("HYDRA_BOX_URL") or None
+    options.api_key = options.api_key or os.environ.get("HYDRA_BOX_API_KEY") or None
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the program; the answer is its exit status."""
+    try:
+        status = program.main(list(arguments), prog_name="hydra-box", standalone_mode=False)
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        from hydra_box.cli.failure import report_usage  # noqa: PLC0415 - only when it is needed
+
+        return report_usage(error, arguments)
+    return status if isinstance(status, int) else 0
+
+
+def main() -> NoReturn:
+    """The entry point of the script."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,309 @@
+"""The composition root: the only place that wires everything, and the life of the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import psutil
+import uvicorn
+import uvloop
+from api.app import create_app
+from api.trust import Trusted
+from litestar.types import ASGIApp
+
+from hydra_box import __version__
+from hydra_box.boot import Boot
+from hydra_box.box import Box
+from hydra_box.catalog import DEMO_MODEL, Catalog
+from hydra_box.config import Paths, Settings, load_settings, resolve_paths
+from hydra_box.engines import ENGINES
+from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.errors import ConfigError, Conflict, HydraError
+from hydra_box.events import EventBus
+from hydra_box.gateway.pool import Pool
+from hydra_box.gateway.relay import Relay
+from hydra_box.journal import Journal
+from hydra_box.keys import KeyRing
+from hydra_box.services import ServiceManager
+from hydra_box.store import Store
+from hydra_box.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+KEY_FLUSH_SECONDS = 30.0
+CLOSE_CONNECTIONS_SECONDS = 2
+
+
+def run(host: str | None, port: int | None) -> int:
+    """Run the daemon in the foreground until SIGTERM or SIGINT.
+
+    Args:
+        host: address to listen on; None: as the settings say.
+        port: TCP port, 0 for a free one; None: as the settings say.
+
+    Returns:
+        The exit status: 0 after an orderly end.
+
+    Raises:
+        HydraError: it cannot start: state directory, settings, port, another daemon.
+    """
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    # What uvicorn has to say of itself is said by the daemon.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    os.umask(0o077)
+    paths = resolve_paths(os.environ)
+    settings = load_settings(paths, os.environ)
+    paths.create()
+    with (
+        _lock(paths),
+        _listen(host or settings.host, settings.port if port is None else port) as (listener),
+    ):
+        uvloop.run(_serve(paths, settings, listener, os.environ))
+    return 0
+
+
+@contextmanager
+def _lock(paths: Paths) -> Iterator[None]:
+    """Hold the state directory; one daemon at a time."""
+    with paths.lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            pid = file.read().strip() or "unknown"
+            raise Conflict(
+                f"a daemon (pid {pid}) already uses {paths.home}",
+                hint="hydra-box status asks it; another HYDRA_BOX_HOME makes another box",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening TCP socket.
+
+    Raises:
+        Conflict: the port is taken.
+        ConfigError: the address is not one of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Conflict(
+                    f"port {port} on {host} is taken{_taken_by(port)}",
+                    hint="hydra-box serve --port 0 takes a free one; HYDRA_BOX_PORT sets it",
+                ) from error
+            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        yield listener
+
+
+def _taken_by(port: int) -> str:
+    """Who holds a port, where this user may know."""
+    with contextlib.suppress(psutil.Error):
+        for one in psutil.net_connections("tcp"):
+            listens = one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+            if listens and one.pid:
+                return f" by {psutil.Process(one.pid).name()} (pid {one.pid})"
+    return ""
+
+
+@contextmanager
+def _listen_privately(paths: Paths) -> Iterator[socket.socket]:
+    """The UNIX socket of the management API, for this user only."""
+    paths.management_socket.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        # The umask of the daemon makes it 0600.
+        listener.bind(str(paths.management_socket))
+        try:
+            yield listener
+        finally:
+            paths.management_socket.unlink(missing_ok=True)
+
+
+async def _serve(
+    paths: Paths, settings: Settings, listener: socket.socket, environ: Mapping[str, str]
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    async with _assemble(paths, settings, url, environ) as (box, supervisor):
+        _refuse_open_bind(host, box)
+        app = create_app(box)
+        with _listen_privately(paths) as private:
+            await box.services.load()
+            async with _http(app, listener), _http(Trusted(app), private):
+                log.info("Hydra Box %s answers at %s (pid %d)", __version__, url, os.getpid())
+                verifying = asyncio.create_task(box.runtimes.verify_new())
+                flushing = asyncio.create_task(_flush_keys(box.keys))
+                await _until(stop, supervisor)
+                log.info("stopping: requests under way may finish")
+                verifying.cancel()
+                flushing.cancel()
+                await asyncio.gather(verifying, flushing, return_exceptions=True)
+                await _finish(box, supervisor)
+    log.info("stopped")
+
+
+async def _until(stop: asyncio.Event, supervisor: Supervisor) -> None:
+    """Wait for a signal, or for the supervisor to break."""
+    stopping = asyncio.create_task(stop.wait())
+    either: set[asyncio.Future[Any]] = {stopping, supervisor.failed}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+
+
+async def _finish(box: Box, supervisor: Supervisor) -> None:
+    """Take no new request, let those under way end, then end the engines."""
+    box.relay.stop_accepting()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(box.pool.wait_all_idle(), box.settings.drain_timeout_seconds)
+    box.events.close()
+    await supervisor.stop()
+    if supervisor.failed.done():
+        supervisor.failed.result()
+
+
+@asynccontextmanager
+async def _assemble(
+    paths: Paths, settings: Settings, url: str, environ: Mapping[str, str]
+) -> AsyncIterator[tuple[Box, Supervisor]]:
+    store = await Store.open(paths.database)
+    try:
+        events = EventBus()
+        journal = Journal(store, events)
+        keys = KeyRing(store)
+        await keys.load()
+        runtimes = RuntimeManager(store, paths, ENGINES, DEMO_MODEL, environ=environ)
+        await runtimes.load()
+        catalog = Catalog.load(paths)
+        pool = Pool(settings)
+        supervisor = Supervisor(
+            store=store,
+            journal=journal,
+            pool=pool,
+            boot=Boot(runtimes=runtimes, engines=ENGINES, paths=paths, settings=settings),
+            engines=ENGINES,
+            paths=paths,
+            settings=settings,
+        )
+        services = ServiceManager(
+            store=store,
+            supervisor=supervisor,
+            pool=pool,
+            catalog=catalog,
+            runtimes=runtimes,
+            journal=journal,
+            paths=paths,
+        )
+        yield (
+            Box(
+                settings=settings,
+                paths=paths,
+                url=url,
+                started_at=time.time(),
+                local_user=await store.local_user(),
+                store=store,
+                events=events,
+                catalog=catalog,
+                keys=keys,
+                runtimes=runtimes,
+                services=services,
+                pool=pool,
+                relay=Relay(pool, keys, ENGINES, settings),
+            ),
+            supervisor,
+        )
+        await keys.flush()
+        await journal.close()
+        await pool.close()
+    finally:
+        await store.close()
+
+
+def _refuse_open_bind(host: str, box: Box) -> None:
+    """Nobody opens a box to the network before there is a key to its door."""
+    if ipaddress.ip_address(host).is_loopback:
+        return
+    if not any(key.revoked_at is None for key in box.keys.list()):
+        raise ConfigError(
+            f"{host} can be reached from other machines, and this box has no key",
+            hint="first start it on 127.0.0.1 and run: hydra-box keys create --name NAME",
+        )
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn's server, told by the daemon instead of by signals."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the daemon, which decides what they mean."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell."""
+        await super().startup(sockets=sockets)
+        self.listening.set()
+
+
+@asynccontextmanager
+async def _http(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+    """An HTTP server on a socket, for as long as the block runs."""
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=2048,
+        timeout_graceful_shutdown=CLOSE_CONNECTIONS_SECONDS,
+    )
+    server = _HttpServer(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await server.listening.wait()
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def _flush_keys(keys: KeyRing) -> None:
+    while True:
+        await asyncio.sleep(KEY_FLUSH_SECONDS)
+        try:
+            await keys.flush()
+        except HydraError:
+            log.exception("the keys' last use could not be stored")

@@ -1,0 +1,181 @@
+"""What is wrong with this box, and what to do about it; works with and without a daemon.
+
+Every check returns findings: INFO is fine, WARNING limits something, ERROR stops something.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from hydra_box import __version__
+from hydra_box import doctor_local as here
+from hydra_box.client import Client
+from hydra_box.config import Paths, resolve_paths
+from hydra_box.doctor_local import ERROR, INFO, WARNING, finding
+from hydra_box.errors import DaemonUnreachable, HydraError
+from hydra_box.hardware import snapshot
+from hydra_box.messages import BoxStatus
+from hydra_box.types import Finding, Gpu, GpuCondition, Machine, Runtime
+
+GIB: Final = 1024**3
+LOW_DISK_BYTES: Final = 2 * GIB
+LOW_RAM_BYTES: Final = GIB
+
+
+def diagnose(client: Client, environ: Mapping[str, str]) -> list[Finding]:
+    """Everything worth knowing about the box on this machine.
+
+    Args:
+        client: asks the daemon, if one runs.
+        environ: names the state directory, the settings and the toolchain.
+    """
+    paths = resolve_paths(environ)
+    # Looked at before the daemon is asked: what starts in between is no leftover.
+    processes = here.engine_processes(paths)
+    box, daemon = _daemon(client, paths)
+    settings, valid = here.check_settings(paths, environ)
+    findings = [
+        here.check_python(),
+        here.check_state_directory(paths),
+        valid,
+        here.check_socket(paths, running=box is not None),
+        daemon,
+    ]
+    if box is None:
+        machine = snapshot(here.nearest_existing(paths.home))
+        findings += [here.check_port(settings)] if settings else []
+        findings += here.check_unverified(paths, environ)
+    else:
+        machine = client.machine()
+        findings += _runtimes(box, client.engines(), machine.gpus)
+        findings += _services(box)
+    findings += [_gpu(machine), _ram(machine), _disk(machine)]
+    findings += here.check_models(paths)
+    findings += [here.check_compiler(environ), *here.check_cuda_compiler(environ, machine.gpus)]
+    findings.append(here.check_leftovers(processes, box))
+    return findings
+
+
+def diagnose_remote(client: Client) -> list[Finding]:
+    """What a daemon on another machine knows of itself and of that machine."""
+    box, daemon = _daemon(client, None)
+    if box is None:
+        return [daemon]
+    machine = client.machine()
+    findings = [daemon, *_runtimes(box, client.engines(), machine.gpus), *_services(box)]
+    return [*findings, _gpu(machine), _ram(machine), _disk(machine)]
+
+
+# --- the daemon ------------------------------------------------------------------
+
+
+def _daemon(client: Client, paths: Paths | None) -> tuple[BoxStatus | None, Finding]:
+    """What the daemon says of itself; ``paths`` are those of a daemon on this machine.
+
+    1. It answers with this program's version, or with another.
+    2. It refuses this client.
+    3. It does not answer: it hangs or is starting (its lock is held), or none runs.
+    """
+    check = "daemon"
+    try:
+        box = client.status()
+    except DaemonUnreachable as error:
+        if paths is None:
+            return None, finding(check, ERROR, error.message, error.hint)
+        if (pid := _lock_holder(paths)) is not None:
+            text = f"a daemon, pid {pid}, holds {paths.home} and does not answer"
+            hint = f"if it is not just starting, read {paths.logs / 'daemon.log'}; kill {pid}"
+            return None, finding(check, ERROR, text, hint)
+        hint = "hydra-box serve starts it; hydra-box quickstart goes to a first answer"
+        return None, finding(check, INFO, "none runs", hint)
+    except HydraError as error:
+        return None, finding(check, ERROR, error.message, error.hint)
+    text = f"answers at {box.url}, pid {box.pid}, version {box.version}"
+    if box.version != __version__:
+        hint = f"restart it to run version {__version__}"
+        return box, finding(check, WARNING, text, hint)
+    return box, finding(check, INFO, text)
+
+
+def _lock_holder(paths: Paths) -> str | None:
+    """The pid of the process that holds the state directory, if one does."""
+    try:
+        with paths.lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().strip() or "unknown"
+    except OSError:
+        return None
+    return None
+
+
+def _services(box: BoxStatus) -> list[Finding]:
+    troubled = [finding("service", ERROR, one.message, one.hint) for one in box.attention]
+    return troubled or [finding("services", INFO, f"{len(box.services)}, none needs attention")]
+
+
+# --- the engines -----------------------------------------------------------------
+
+
+def _runtimes(box: BoxStatus, runtimes: Iterable[Runtime], gpus: Collection[Gpu]) -> list[Finding]:
+    findings = []
+    usable = []
+    coming = set()
+    for one in runtimes:
+        if one.problem:
+            hint = f"hydra-box engines verify {one.id} tries it again"
+            findings.append(finding("runtime", WARNING, f"{one.id}: {one.problem}", hint))
+        elif one.verified_at is None:
+            coming.add(one.engine.value)
+            findings.append(finding("runtime", INFO, f"{one.id} is not verified yet"))
+        else:
+            usable.append(one)
+            findings.append(finding("runtime", INFO, f"{one.id} answered on the demo model"))
+    for engine, runtime in box.runtimes.items():
+        if runtime is None and engine not in coming:
+            hint = f"hydra-box engines install {engine} builds one here"
+            findings.append(finding("runtime", ERROR, f"{engine} has no usable runtime", hint))
+    if gpus and usable and all(one.accelerator == "cpu" for one in usable):
+        text = f"{len(gpus)} GPUs, and no runtime that can use them: models run on the CPU"
+        hint = "hydra-box engines install llama.cpp builds one with CUDA"
+        findings.append(finding("runtime", WARNING, text, hint))
+    return findings
+
+
+# --- the machine -----------------------------------------------------------------
+
+
+def _gpu(machine: Machine) -> Finding:
+    """A machine without a GPU is in order; one whose GPU cannot be used is not."""
+    fact, _, hint = machine.gpu_message.partition("; hint: ")
+    match machine.gpu_condition:
+        case GpuCondition.PRESENT:
+            severity = INFO
+        case GpuCondition.NO_DRIVER | GpuCondition.NO_DEVICE:
+            severity = WARNING if hint else INFO
+        case _:
+            severity = ERROR
+    return finding("GPU", severity, fact, hint or None)
+
+
+def _ram(machine: Machine) -> Finding:
+    text = (
+        f"{machine.ram_available_bytes / GIB:.1f} GiB available "
+        f"of {machine.ram_total_bytes / GIB:.1f} GiB"
+    )
+    if machine.ram_available_bytes < LOW_RAM_BYTES:
+        return finding("memory", WARNING, text, "stop what is not needed; models need more")
+    return finding("memory", INFO, text)
+
+
+def _disk(machine: Machine) -> Finding:
+    text = (
+        f"{machine.disk_free_bytes / GIB:.1f} GiB free of {machine.disk_total_bytes / GIB:.1f} GiB"
+    )
+    if machine.disk_free_bytes < LOW_DISK_BYTES:
+        hint = "free some, or set HYDRA_BOX_HOME to a larger disk"
+        return finding("disk", WARNING, text, hint)
+    return finding("disk", INFO, text)

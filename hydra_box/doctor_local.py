@@ -1,0 +1,215 @@
+"""What ``doctor`` looks at on this machine itself, whether or not a daemon runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import shutil
+import socket
+import stat
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import psutil
+
+from hydra_box import __version__
+from hydra_box.catalog import Catalog
+from hydra_box.config import Paths, Settings, load_settings
+from hydra_box.engines.build_llama_cpp import check_toolchain
+from hydra_box.engines.discover import discover
+from hydra_box.errors import ConfigError, HydraError
+from hydra_box.messages import BoxStatus
+from hydra_box.process import INSTANCE_VARIABLE, find_leftovers
+from hydra_box.types import Finding, Gpu, Severity
+
+INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
+
+
+def finding(check: str, severity: Severity, message: str, hint: str | None = None) -> Finding:
+    """One finding."""
+    return Finding(check=check, severity=severity, message=message, hint=hint)
+
+
+def check_python() -> Finding:
+    """What Hydra Box runs on."""
+    return finding(
+        "python",
+        INFO,
+        f"Hydra Box {__version__} on {platform.python_implementation()} "
+        f"{platform.python_version()}, {platform.system()} {platform.machine()}",
+    )
+
+
+def check_settings(paths: Paths, environ: Mapping[str, str]) -> tuple[Settings | None, Finding]:
+    """The settings, if they are valid."""
+    check = "settings"
+    try:
+        settings = load_settings(paths, environ)
+    except HydraError as error:
+        return None, finding(check, ERROR, error.message, error.hint)
+    except OSError as error:
+        return None, finding(check, ERROR, f"{paths.config}: {error.strerror}")
+    where = f"from {paths.config}" if paths.config.exists() else "the defaults"
+    return settings, finding(check, INFO, f"valid, {where}")
+
+
+def check_state_directory(paths: Paths) -> Finding:
+    """Whether the daemon can keep its state, and nobody else can read it."""
+    check, home = "state directory", paths.home
+    where = nearest_existing(home)
+    if not (where.is_dir() and os.access(where, os.W_OK | os.X_OK)):
+        hint = "set HYDRA_BOX_HOME to a directory that you may write to"
+        return finding(check, ERROR, f"{where} is not writable for this user", hint)
+    if where != home:
+        return finding(check, INFO, f"{home} does not exist yet; the daemon makes it")
+    about = home.stat()
+    if about.st_uid != os.getuid():
+        hint = "run as that user, or set HYDRA_BOX_HOME to a directory of your own"
+        return finding(check, ERROR, f"{home} belongs to the user {about.st_uid}", hint)
+    if about.st_mode & 0o077:
+        mode = stat.S_IMODE(about.st_mode)
+        text = f"{home} has mode {mode:04o}: other users can look into it"
+        return finding(check, WARNING, text, f"chmod 700 {home}")
+    return finding(check, INFO, f"{home} is private and writable")
+
+
+def check_socket(paths: Paths, *, running: bool) -> Finding:
+    """Whether the management socket is this user's alone."""
+    check, path = "socket", paths.management_socket
+    try:
+        about = path.stat()
+    except OSError:
+        return finding(check, INFO, f"{path}, when the daemon runs")
+    if mode := stat.S_IMODE(about.st_mode) & 0o077:
+        text = f"{path} has mode {mode | 0o600:04o}: other users can manage this box"
+        return finding(check, ERROR, text, f"chmod 600 {path}")
+    if not running:
+        return finding(check, INFO, f"{path} was left by a daemon that is gone; it is replaced")
+    return finding(check, INFO, f"{path} is this user's alone")
+
+
+def check_models(paths: Paths) -> list[Finding]:
+    """Whether the catalog can be read, and its models; above all the demo model."""
+    try:
+        catalog = Catalog.load(paths)
+        demo = catalog.resolve("demo")
+    except ConfigError as error:
+        return [finding("catalog", ERROR, error.message, error.hint)]
+    except OSError as error:
+        return [finding("catalog", ERROR, f"{paths.home}: {error.strerror}")]
+    except HydraError as error:
+        hint = "install hydra-box again: its demo model is part of it"
+        return [finding("demo model", ERROR, error.message, hint)]
+    text = f"{demo.name}, {demo.size_bytes / 1024**2:.1f} MiB"
+    problems = [finding("catalog", WARNING, problem) for problem in catalog.problems()]
+    return [finding("demo model", INFO, text), *problems]
+
+
+def check_port(settings: Settings) -> Finding:
+    """Whether a daemon could listen; only to be asked where none of ours does."""
+    where = f"port {settings.port} on {settings.host}"
+    problem = _cannot_listen(settings)
+    if problem is None:
+        return finding("port", INFO, f"{where} is free")
+    text = f"{where} cannot be used: {problem}{_listener(settings.port)}"
+    hint = "choose another with --port, or set it with HYDRA_BOX_PORT"
+    return finding("port", ERROR, text, hint)
+
+
+def _cannot_listen(settings: Settings) -> str | None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
+def _listener(port: int) -> str:
+    """Who has the port, where this user may know."""
+    try:
+        for one in psutil.net_connections("tcp"):
+            listens = one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+            if listens and one.pid:
+                return f", by {psutil.Process(one.pid).name()} (pid {one.pid})"
+    except psutil.Error:
+        return ""
+    return ""
+
+
+def check_unverified(paths: Paths, environ: Mapping[str, str]) -> list[Finding]:
+    """The runtimes there are, when there is no daemon that knows whether they work."""
+    found = asyncio.run(discover(paths, environ))
+    if not found:
+        hint = "install hydra-box again: a prebuilt llama.cpp is part of it"
+        return [finding("runtime", ERROR, "there is no runtime of any engine", hint)]
+    text = "found; the daemon verifies it before it is used"
+    return [finding("runtime", INFO, f"{one.id}: {text}") for one in found]
+
+
+def check_compiler(environ: Mapping[str, str]) -> Finding:
+    """Whether an engine can be built here."""
+    try:
+        check_toolchain(environ)
+    except HydraError as error:
+        text = f"{error.message}: only prebuilt runtimes can be used"
+        return finding("compiler", WARNING, text, error.hint)
+    return finding("compiler", INFO, "there is one for hydra-box engines install")
+
+
+def check_cuda_compiler(environ: Mapping[str, str], gpus: Collection[Gpu]) -> list[Finding]:
+    """Whether an engine can be built for the GPUs, if there are any."""
+    if not gpus:
+        return []
+    if found := shutil.which("nvcc", path=environ.get("PATH", "")):
+        return [finding("CUDA toolkit", INFO, f"{found}, for hydra-box engines install")]
+    text = "no nvcc on the PATH: hydra-box engines install builds for the CPU"
+    hint = "install NVIDIA's CUDA toolkit, and add its bin directory to PATH"
+    return [finding("CUDA toolkit", WARNING, text, hint)]
+
+
+def engine_processes(paths: Paths) -> dict[psutil.Process, str]:
+    """Every engine process of this box, whoever owns it, with its instance's id."""
+    found = {}
+    for process in find_leftovers(paths.home):
+        with contextlib.suppress(psutil.Error, KeyError):
+            found[process] = process.environ()[INSTANCE_VARIABLE]
+    return found
+
+
+def check_leftovers(processes: Mapping[psutil.Process, str], box: BoxStatus | None) -> Finding:
+    """Engine processes that no daemon owns any more."""
+    left = {
+        process.pid: instance_id
+        for process, instance_id in processes.items()
+        if process.is_running() and not _is_owned(process, instance_id, box)
+    }
+    if not left:
+        return finding("leftovers", INFO, "no engine process without a daemon")
+    named = ", ".join(f"{pid} ({instance_id})" for pid, instance_id in left.items())
+    kill = f"kill {' '.join(map(str, left))}"
+    hint = kill if box else f"hydra-box serve ends them when it starts; or: {kill}"
+    text = f"{len(left)} engine processes without a daemon: {named}"
+    return finding("leftovers", ERROR, text, hint)
+
+
+def _is_owned(process: psutil.Process, instance_id: str, box: BoxStatus | None) -> bool:
+    """Whether the daemon knows the instance, or has started the process (to verify a runtime)."""
+    if box is None:
+        return False
+    if any(instance_id == one.id for view in box.services for one in view.instances):
+        return True
+    try:
+        return any(parent.pid == box.pid for parent in process.parents())
+    except psutil.NoSuchProcess:
+        return True
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path, or the nearest one above it that exists and may be looked at."""
+    # os.path answers False where this user may not look; pathlib raises.
+    return next(one for one in (path, *path.parents) if os.path.exists(one))  # noqa: PTH110

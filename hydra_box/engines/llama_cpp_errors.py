@@ -1,0 +1,132 @@
+"""What llama.cpp's error answers mean to a client.
+
+Its answers are ``{"error": {"code", "message", "type"}}``; a prompt that is too long has
+``n_prompt_tokens`` and ``n_ctx`` beside them. Its messages quote its own flags, exceptions and
+paths, so only the part that speaks about the request is passed on.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from hydra_box.errors import (
+    ContextLengthExceeded,
+    EngineError,
+    HydraError,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+)
+
+LOADING_RETRY_AFTER_SECONDS = 2
+LONGEST_MESSAGE = 300
+
+_NOT_INPUT = re.compile(r"(image|audio|video) input is not supported")
+_TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large to process.*?size: (\d+)\)")
+_FIELD = re.compile(r"(?:^|Field |key |param: |Expected )['\"](\w+)['\"]")
+_CALL = re.compile(r"does not support (\w+)")
+
+_CALLERS_FAULT = re.compile(
+    r"Failed to parse (tools|messages|tool_choice)|Unsupported param|Only no echo is supported"
+    r"|Cannot use both json_schema and grammar|json_schema|grammar|\"prompt\"|Invalid base64"
+    r"|Failed to (tokenize prompt|load image or audio file|download image)|json\.exception"
+    r"|Jinja|jinja|While executing|does not support multimodal"
+)
+"""Faults of the request that llama.cpp answers as its own, with status 500."""
+
+_INTERNAL = (
+    (re.compile(r"\[json\.exception\.[^\]]*\]\s*"), ""),
+    (re.compile(r"(?:\s*-\s*hint:|\.?\s*Start it with).*", re.DOTALL), ""),
+    (re.compile(r"(?<![\w:/])/(?:[^\s'\"/]+/)+[^\s'\"]*"), "(a path)"),
+    (re.compile(r"\s+"), " "),
+)
+
+
+class _Error(msgspec.Struct):
+    message: str = ""
+    type: str = ""
+    n_prompt_tokens: int | None = None
+    n_ctx: int | None = None
+
+
+class _Body(msgspec.Struct):
+    error: _Error
+
+
+def translate(status: int, body: bytes) -> HydraError:
+    """The error that a client gets for this answer of llama.cpp.
+
+    1. Longer than the context, or than what can be embedded at once: both token counts.
+    2. Loading (503): try again.
+    3. A call or an input that this model does not have (501, 404, images): say which.
+    4. A wrong value (other 4xx, and the 500s that blame the request): its words, cleaned.
+    5. Anything else failed inside the engine, and its words stay in its log.
+    """
+    error = _decode(body)
+    if error.n_prompt_tokens is not None and error.n_ctx is not None:
+        return _too_long(error.n_prompt_tokens, error.n_ctx)
+    if found := _TOO_LARGE.search(error.message):
+        return ContextLengthExceeded(
+            f"the input has {found[1]} tokens; this service embeds at most "
+            f"{found[2]} tokens at a time",
+            hint="split the input into shorter parts",
+            param="input",
+        )
+    if status == 503:
+        return Unavailable(
+            "the model is still loading", retry_after_seconds=LOADING_RETRY_AFTER_SECONDS
+        )
+    if unsupported := _unsupported(status, error.message):
+        return unsupported
+    if status < 500 or _CALLERS_FAULT.search(error.message):
+        return _invalid(error.message)
+    return EngineError(
+        f"the engine failed at this request (its status was {status})",
+        hint="its log has the details: hydra-box logs NAME",
+    )
+
+
+def own_words(body: bytes) -> str:
+    """The message of an error answer, for a reason shown to the box's owner."""
+    return _decode(body).message[:LONGEST_MESSAGE]
+
+
+def _decode(body: bytes) -> _Error:
+    try:
+        return msgspec.json.decode(body, type=_Body).error
+    except msgspec.DecodeError:
+        return _Error(message=body[:LONGEST_MESSAGE].decode("utf-8", "replace").strip())
+
+
+def _too_long(prompt_tokens: int, context_tokens: int) -> HydraError:
+    return ContextLengthExceeded(
+        f"This model's maximum context length is {context_tokens} tokens; "
+        f"the prompt has {prompt_tokens} tokens",
+        hint="shorten the prompt, or deploy the model with a longer context length",
+        param="messages",
+    )
+
+
+def _unsupported(status: int, message: str) -> HydraError | None:
+    if found := _NOT_INPUT.search(message):
+        return InvalidRequest(f"this model takes no {found[1]} input", param="messages")
+    if status == 501:
+        found = _CALL.search(message)
+        what = found[1] if found else "this call"
+        return InvalidRequest(f"this service does not support {what}")
+    if status in (404, 405):
+        return NotFound("the engine of this service does not offer this call")
+    return None
+
+
+def _invalid(message: str) -> HydraError:
+    field = _FIELD.search(message)
+    text = message
+    for pattern, replacement in _INTERNAL:
+        text = pattern.sub(replacement, text)
+    text = text.strip()[:LONGEST_MESSAGE]
+    return InvalidRequest(
+        text or "the engine refused the request", param=field[1] if field else None
+    )

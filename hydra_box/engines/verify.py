@@ -1,0 +1,94 @@
+"""Whether a runtime works: it is started on the demo model and has to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from hydra_box.config import Paths
+from hydra_box.engines.base import Engine
+from hydra_box.errors import HydraError
+from hydra_box.process import EngineProcess, identity, read_tail, spawn
+from hydra_box.types import Frozen, Launch, ProcessExit, Runtime
+
+ACCESS_NAME = "public/verification"
+CONTEXT_LENGTH = 256
+LONGEST_SECONDS = 180.0
+"""The demo model loads within a second; a GPU's first start may compile for minutes."""
+PROBE_EVERY_SECONDS = 0.1
+GRACE_SECONDS = 5.0
+
+
+class Verdict(Frozen, frozen=True, kw_only=True):
+    """What became of a verification."""
+
+    problem: str | None = None
+    """Why the runtime cannot be used; None: it answered."""
+    exit: ProcessExit | None = None
+    """How its process ended, if it ended by itself."""
+
+
+async def verify(
+    engine: Engine, runtime: Runtime, model: Path, device: str, paths: Paths
+) -> Verdict:
+    """Start ``runtime`` on ``model`` and ask it for a token; nothing of it is left afterwards."""
+    directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="verify-", dir=paths.run))
+    try:
+        launch = Launch(
+            instance_id=directory.name,
+            access_name=ACCESS_NAME,
+            model_path=str(model),
+            socket_path=str(directory / "engine.sock"),
+            context_length=CONTEXT_LENGTH,
+            slots=1,
+            device=device,
+        )
+        return await _run(engine, runtime, launch, directory, paths.home)
+    except HydraError as error:
+        return Verdict(problem=str(error))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _run(
+    engine: Engine, runtime: Runtime, launch: Launch, directory: Path, home: Path
+) -> Verdict:
+    command = engine.command(runtime, launch)
+    log = directory / "engine.log"
+    process = spawn(
+        command.argv,
+        env={**command.env, **identity(home, launch.instance_id)},
+        cwd=directory,
+        log_path=log,
+    )
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            exit = await _answers_or_ends(engine, process, Path(launch.socket_path))
+    except TimeoutError:
+        doing = engine.progress(read_tail(log)) or "starting"
+        return Verdict(problem=f"it did not answer within {LONGEST_SECONDS:.0f} s (it was {doing})")
+    finally:
+        await process.stop(GRACE_SECONDS)
+    if exit is None:
+        return Verdict()
+    return Verdict(problem=str(engine.explain_exit(exit, read_tail(log))), exit=exit)
+
+
+async def _answers_or_ends(
+    engine: Engine, process: EngineProcess, socket_path: Path
+) -> ProcessExit | None:
+    """None once it has answered; else how its process ended."""
+    ending = asyncio.create_task(process.wait())
+    try:
+        while not ending.done():
+            if await engine.probe(socket_path, ACCESS_NAME):
+                return None
+            await asyncio.wait([ending], timeout=PROBE_EVERY_SECONDS)
+        return ending.result()
+    finally:
+        ending.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ending

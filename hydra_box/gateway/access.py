@@ -1,0 +1,93 @@
+"""Who may call which service: pure decisions over keys and services."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from hydra_box.errors import Forbidden, ModelNotFound
+from hydra_box.types import ApiKey, Frozen, Scope, Service
+
+MOST_SUGGESTIONS = 3
+
+
+class Caller(Frozen, frozen=True, kw_only=True):
+    """On whose behalf a request is made."""
+
+    name: str
+    owner_id: str | None
+    """The user whose services it may call; None when ``everything``."""
+    everything: bool
+    """It may call every service, whoever owns it."""
+    may_infer: bool
+
+
+LOCAL_USER = Caller(name="local user", owner_id=None, everything=True, may_infer=True)
+"""Who comes over a way that only the box's owner has."""
+
+
+def caller_of(key: ApiKey) -> Caller:
+    """What a key entitles to."""
+    return Caller(
+        name=key.name,
+        owner_id=key.owner_id,
+        everything=Scope.ADMIN in key.scopes,
+        may_infer=Scope.INFERENCE in key.scopes,
+    )
+
+
+def check_may_infer(caller: Caller) -> None:
+    """Whether the caller may use the endpoint at all.
+
+    Raises:
+        Forbidden: its key has not the scope.
+
+    """
+    if not caller.may_infer:
+        raise Forbidden(
+            f"the key {caller.name!r} has no {Scope.INFERENCE} scope",
+            hint=f"hydra-box keys create --name NAME --scope {Scope.INFERENCE} makes one that has",
+        )
+
+
+def may_call(caller: Caller, service: Service) -> bool:
+    """Whether the caller may call this service: its owner's, a public one, or any for an admin."""
+    return service.public or caller.everything or service.owner_id == caller.owner_id
+
+
+def check_may_call(caller: Caller, service: Service) -> None:
+    """Whether the caller may call this service.
+
+    Raises:
+        Forbidden: it belongs to another user.
+
+    """
+    if not may_call(caller, service):
+        raise Forbidden(
+            f"the key {caller.name!r} may not call {service.access_name!r}",
+            hint="use a key of its owner, or one with the admin scope",
+            param="model",
+        )
+
+
+def unknown_model(model: str, callable_names: Iterable[str]) -> ModelNotFound:
+    """The answer to an access name that no service has, with the nearest ones that have one."""
+    names = sorted(callable_names)
+    near = nearest(model, names)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif names:
+        hint = f"this key may call {', '.join(names[:MOST_SUGGESTIONS])}"
+    else:
+        hint = "no service can be called yet; hydra-box deploy demo makes one"
+    return ModelNotFound(f"no service has the access name {model!r}", hint=hint, param="model")
+
+
+def nearest(model: str, names: Iterable[str]) -> list[str]:
+    """The names most like ``model``, best first; the part after the slash may stand for all."""
+    by_short: dict[str, list[str]] = {}
+    for name in names:
+        by_short.setdefault(name.rpartition("/")[2], []).append(name)
+    short = model.rpartition("/")[2]
+    close = difflib.get_close_matches(short, by_short, n=MOST_SUGGESTIONS, cutoff=0.5)
+    return [name for one in close for name in by_short[one]][:MOST_SUGGESTIONS]

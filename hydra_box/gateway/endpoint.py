@@ -1,0 +1,124 @@
+"""What the pool holds of a service and its instances, and what it says of one that cannot serve."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hydra_box.errors import HydraError, ModelNotFound, Unavailable
+from hydra_box.gateway.stream import Usage
+from hydra_box.gateway.upstream import Upstream
+from hydra_box.types import Service, ServiceStatus
+
+RETRY_AFTER_SECONDS = 5
+
+
+@dataclass(eq=False, slots=True)
+class PooledInstance:
+    """One start of an instance: the same id after a restart is another ``PooledInstance``."""
+
+    id: str
+    endpoint: Endpoint
+    upstream: Upstream
+    slots: int
+    draining: bool = False
+    leases: set[Lease] = field(default_factory=set)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(eq=False, slots=True)
+class Lease:
+    """A slot of an instance, lent to one request; given back by ``Pool.release``."""
+
+    instance: PooledInstance
+    on_lost: Callable[[], None] | None = None
+    """Called when the instance is gone and the lease is still out."""
+
+
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """A request in the queue."""
+
+    lease: asyncio.Future[Lease]
+    failed: set[PooledInstance]
+    """Instances that already failed at this request."""
+
+
+@dataclass(eq=False, slots=True)
+class Endpoint:
+    """A service as the gateway knows it; its counters live as long as the daemon."""
+
+    service: Service
+    status: ServiceStatus
+    reason: str | None
+    instances: dict[str, PooledInstance] = field(default_factory=dict)
+    waiters: deque[Waiter] = field(default_factory=deque)
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    last_ttft_seconds: float | None = None
+
+    @property
+    def access_name(self) -> str:
+        """What a client puts in ``model``."""
+        return self.service.access_name
+
+    @property
+    def slots(self) -> int:
+        """Room for requests, over all ready instances."""
+        return sum(one.slots for one in self.instances.values() if not one.draining)
+
+    def count(self, usage: Usage | None) -> None:
+        """Add an answer's tokens."""
+        if usage is not None:
+            self.prompt_tokens += usage.prompt_tokens
+            self.completion_tokens += usage.completion_tokens
+
+    def refusal(self) -> HydraError | None:
+        """Why it takes no request whatever its instances do; None when it may."""
+        name, access_name = self.service.name, self.access_name
+        because = f": {self.reason}" if self.reason else ""
+        match self.status:
+            case ServiceStatus.DELETING:
+                return ModelNotFound(f"the service {access_name!r} is being deleted", param="model")
+            case ServiceStatus.STOPPED:
+                return Unavailable(
+                    f"the service {access_name!r} is stopped{because}",
+                    hint=f"hydra-box start {name}",
+                )
+            case ServiceStatus.FAILED:
+                return Unavailable(
+                    f"the service {access_name!r} has failed{because}",
+                    hint=f"see hydra-box logs {name}, then hydra-box start {name}",
+                )
+        return None
+
+    def not_ready(self) -> Unavailable:
+        """The answer while no instance is ready."""
+        because = f": {self.reason}" if self.reason else ""
+        return Unavailable(
+            f"the service {self.access_name!r} is {self.status} and has no instance ready{because}",
+            hint=f"try again in {RETRY_AFTER_SECONDS} seconds",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+
+    def full(self, waited_seconds: float | None = None) -> Unavailable:
+        """The answer when the queue is full, or when the wait in it was too long."""
+        fact = (
+            f"all {self.slots} slots of {self.access_name!r} are busy "
+            f"and {len(self.waiters)} requests wait"
+        )
+        if waited_seconds is not None:
+            fact = f"no slot of {self.access_name!r} became free in {waited_seconds:g} s; {fact}"
+        return Unavailable(
+            fact,
+            hint=f"try again later, or hydra-box scale {self.service.name} --add 1",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+
+
+def stopping() -> Unavailable:
+    """The answer while the daemon stops."""
+    return Unavailable("the daemon is stopping", retry_after_seconds=RETRY_AFTER_SECONDS)

@@ -1,0 +1,291 @@
+"""Services, their ready instances, the leases on them, and the queue in front of them.
+
+The supervisor tells what is there; the relay borrows slots. Nothing here waits for anything but a
+free slot, and everything runs on one event loop, so that every decision is made and carried out
+without another one in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from hydra_box.config import Settings
+from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance, Waiter, stopping
+from hydra_box.gateway.upstream import Upstream
+from hydra_box.messages import ServiceStats
+from hydra_box.plan.routing import Candidate, choose
+from hydra_box.types import Service, ServiceStatus
+
+LAST_BYTES_SECONDS = 2.0
+"""What a gone instance had sent may still be read for so long; then its requests fail over."""
+
+FORGIVE_SECONDS = 1.0
+"""An instance that failed at a request and is still in the pool after this may try again."""
+
+
+class Pool:
+    """Who may be asked, and who is being asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._endpoints: dict[str, Endpoint] = {}
+        self._by_access_name: dict[str, Endpoint] = {}
+        self._instances: dict[str, PooledInstance] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._active = 0
+        self._all_idle = asyncio.Event()
+        self._all_idle.set()
+
+    # --- what is there: told by the supervisor ----------------------------------------------
+
+    def put_service(self, service: Service, status: ServiceStatus, reason: str | None) -> None:
+        """A service exists, and this is how it is; told again at every change."""
+        endpoint = self._endpoints.get(service.id)
+        if endpoint is None:
+            endpoint = Endpoint(service, status, reason)
+            self._endpoints[service.id] = endpoint
+        else:
+            self._by_access_name.pop(endpoint.access_name, None)
+            endpoint.service, endpoint.status, endpoint.reason = service, status, reason
+        self._by_access_name[service.access_name] = endpoint
+        if endpoint.refusal():
+            _refuse_waiting(endpoint)
+
+    def drop_service(self, service_id: str) -> None:
+        """The service is no more; requests that wait for it are answered 404."""
+        if endpoint := self._endpoints.pop(service_id, None):
+            self._by_access_name.pop(endpoint.access_name, None)
+            endpoint.status = ServiceStatus.DELETING
+            _refuse_waiting(endpoint)
+
+    def add_instance(
+        self, service_id: str, instance_id: str, socket_path: Path, slots: int
+    ) -> None:
+        """An instance is ready: it takes requests, first of those that wait."""
+        endpoint = self._endpoints[service_id]
+        if replaced := self._detach(instance_id):
+            self._close_later(replaced)
+        instance = PooledInstance(instance_id, endpoint, Upstream(socket_path), slots)
+        instance.idle.set()
+        self._instances[instance_id] = endpoint.instances[instance_id] = instance
+        _wake(endpoint, self)
+
+    def drain_instance(self, instance_id: str) -> None:
+        """The instance takes no new request."""
+        if instance := self._instances.get(instance_id):
+            instance.draining = True
+
+    async def wait_idle(self, instance_id: str) -> None:
+        """Until the instance has no request in flight."""
+        if instance := self._instances.get(instance_id):
+            await instance.idle.wait()
+
+    async def remove_instance(self, instance_id: str) -> None:
+        """The instance is gone; its requests that have not begun to answer go elsewhere."""
+        if instance := self._detach(instance_id):
+            closing = self._close_later(instance)
+            if not instance.leases:
+                await closing
+
+    # --- what is known: read by everyone ----------------------------------------------------
+
+    def find(self, access_name: str) -> Endpoint | None:
+        """The endpoint with that access name."""
+        return self._by_access_name.get(access_name)
+
+    def endpoints(self) -> Collection[Endpoint]:
+        """All of them."""
+        return self._endpoints.values()
+
+    def in_flight(self, instance_id: str) -> int:
+        """Requests that the instance is working on."""
+        instance = self._instances.get(instance_id)
+        return len(instance.leases) if instance else 0
+
+    def stats(self, service_id: str) -> ServiceStats:
+        """What was counted for the service since the daemon started."""
+        endpoint = self._endpoints.get(service_id)
+        if endpoint is None:
+            return ServiceStats()
+        return ServiceStats(
+            requests=endpoint.requests,
+            requests_in_flight=sum(len(one.leases) for one in endpoint.instances.values()),
+            requests_queued=len(endpoint.waiters),
+            prompt_tokens=endpoint.prompt_tokens,
+            completion_tokens=endpoint.completion_tokens,
+            last_ttft_seconds=endpoint.last_ttft_seconds,
+        )
+
+    async def wait_all_idle(self) -> None:
+        """Until no request is in flight and none waits."""
+        await self._all_idle.wait()
+
+    # --- leases: used by the relay ----------------------------------------------------------
+
+    async def acquire(self, endpoint: Endpoint, failed: Collection[PooledInstance] = ()) -> Lease:
+        """Borrow a slot, waiting in the queue if all are busy.
+
+        ``failed`` are the instances that already failed at this request: it stands at the front of
+        the queue then, and waits for one that comes, too.
+
+        Raises:
+            Unavailable: no instance is ready, the queue is full, or the wait was too long.
+            ModelNotFound: the service is being deleted.
+
+        """
+        if self._closed:
+            raise stopping()
+        if refusal := endpoint.refusal():
+            raise refusal
+        if instance := _free(endpoint, failed):
+            return self.lend(instance)
+        if not failed:
+            if not endpoint.slots:
+                raise endpoint.not_ready()
+            if len(endpoint.waiters) >= self._settings.queue_limit:
+                raise endpoint.full()
+        return await self._wait(endpoint, set(failed))
+
+    def lend(self, instance: PooledInstance) -> Lease:
+        """A lease on a slot that is known to be free."""
+        lease = Lease(instance)
+        instance.leases.add(lease)
+        instance.idle.clear()
+        self._begin()
+        return lease
+
+    def release(self, lease: Lease) -> None:
+        """Give a slot back; safe to repeat."""
+        instance = lease.instance
+        if lease not in instance.leases:
+            return
+        instance.leases.remove(lease)
+        if not instance.leases:
+            instance.idle.set()
+        _wake(instance.endpoint, self)
+        self._end()
+
+    def refuse_waiting(self) -> None:
+        """Answer every request in a queue: the daemon stops."""
+        for endpoint in self._endpoints.values():
+            _refuse_waiting(endpoint)
+
+    async def close(self) -> None:
+        """End everything that is left."""
+        self._closed = True
+        self.refuse_waiting()
+        for instance_id in list(self._instances):
+            _lose(self._instances[instance_id].leases)
+            await self.remove_instance(instance_id)
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    async def _wait(self, endpoint: Endpoint, failed: set[PooledInstance]) -> Lease:
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(loop.create_future(), failed)
+        timeout = self._settings.queue_timeout_seconds
+        timers = [loop.call_later(timeout, _expire, endpoint, waiter, timeout)]
+        if failed:
+            endpoint.waiters.appendleft(waiter)
+            timers.append(loop.call_later(FORGIVE_SECONDS, _forgive, endpoint, waiter, self))
+        else:
+            endpoint.waiters.append(waiter)
+        self._begin()
+        try:
+            return await waiter.lease
+        except asyncio.CancelledError:
+            # The slot may have been lent in the same turn of the loop that ended the wait.
+            if not waiter.lease.cancelled() and waiter.lease.exception() is None:
+                self.release(waiter.lease.result())
+            raise
+        finally:
+            for timer in timers:
+                timer.cancel()
+            if waiter in endpoint.waiters:
+                endpoint.waiters.remove(waiter)
+            self._end()
+
+    def _detach(self, instance_id: str) -> PooledInstance | None:
+        instance = self._instances.pop(instance_id, None)
+        if instance is not None:
+            instance.draining = True
+            instance.endpoint.instances.pop(instance_id, None)
+        return instance
+
+    def _close_later(self, instance: PooledInstance) -> asyncio.Task[None]:
+        task = asyncio.create_task(_close_gone(instance))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
+
+    def _begin(self) -> None:
+        self._active += 1
+        self._all_idle.clear()
+
+    def _end(self) -> None:
+        self._active -= 1
+        if not self._active:
+            self._all_idle.set()
+
+
+def _free(endpoint: Endpoint, failed: Collection[PooledInstance]) -> PooledInstance | None:
+    excluded = {one.id for one in failed if endpoint.instances.get(one.id) is one}
+    candidates = (
+        Candidate(instance_id=one.id, slots=one.slots, in_flight=len(one.leases))
+        for one in endpoint.instances.values()
+        if not one.draining
+    )
+    chosen = choose(candidates, excluded)
+    return endpoint.instances[chosen.instance_id] if chosen else None
+
+
+def _wake(endpoint: Endpoint, pool: Pool) -> None:
+    """Lend what is free to those who wait, in their order."""
+    passed_over: list[Waiter] = []
+    while endpoint.waiters:
+        waiter = endpoint.waiters.popleft()
+        if waiter.lease.done():
+            continue
+        if instance := _free(endpoint, waiter.failed):
+            waiter.lease.set_result(pool.lend(instance))
+            continue
+        passed_over.append(waiter)
+        if not waiter.failed:
+            break
+    endpoint.waiters.extendleft(reversed(passed_over))
+
+
+def _forgive(endpoint: Endpoint, waiter: Waiter, pool: Pool) -> None:
+    waiter.failed.clear()
+    _wake(endpoint, pool)
+
+
+def _expire(endpoint: Endpoint, waiter: Waiter, waited_seconds: float) -> None:
+    if not waiter.lease.done():
+        waiter.lease.set_exception(endpoint.full(waited_seconds))
+
+
+def _refuse_waiting(endpoint: Endpoint) -> None:
+    for waiter in endpoint.waiters:
+        if not waiter.lease.done():
+            waiter.lease.set_exception(endpoint.refusal() or stopping())
+
+
+def _lose(leases: Iterable[Lease]) -> None:
+    for lease in list(leases):
+        if lease.on_lost is not None:
+            lease.on_lost()
+
+
+async def _close_gone(instance: PooledInstance) -> None:
+    # Its process is dead, so that every connection ends by itself once it is read to the end.
+    try:
+        async with asyncio.timeout(LAST_BYTES_SECONDS):
+            await instance.idle.wait()
+    except TimeoutError:
+        _lose(instance.leases)
+        await instance.idle.wait()
+    await instance.upstream.close()

@@ -1,0 +1,1 @@
+"""Getting a model onto the disk and reading its facts."""

@@ -1,0 +1,306 @@
+"""The one writer of desired state: what services should exist, and how they are shown."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from hydra_box.catalog import Catalog
+from hydra_box.config import Paths
+from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.errors import Conflict, InvalidRequest, NotFound
+from hydra_box.gateway.pool import Pool
+from hydra_box.journal import Journal
+from hydra_box.messages import Attention, DeployRequest, InstanceView, ScaleRequest, ServiceView
+from hydra_box.plan.engine_choice import choose_engine
+from hydra_box.plan.names import access_name, check_service_name, suggest_service_name
+from hydra_box.plan.sizes import check_instances, choose_context_length, choose_slots
+from hydra_box.plan.status import service_reason
+from hydra_box.store import Store
+from hydra_box.supervisor import Supervisor
+from hydra_box.types import (
+    DesiredState,
+    Instance,
+    InstanceState,
+    Service,
+    ServiceStatus,
+    User,
+)
+
+
+class ServiceManager:
+    """Takes what owners ask, checks it, stores it, and tells the supervisor."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        supervisor: Supervisor,
+        pool: Pool,
+        catalog: Catalog,
+        runtimes: RuntimeManager,
+        journal: Journal,
+        paths: Paths,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._supervisor = supervisor
+        self._pool = pool
+        self._catalog = catalog
+        self._runtimes = runtimes
+        self._journal = journal
+        self._paths = paths
+        self._clock = clock
+        self._services: dict[str, Service] = {}
+        self._writing = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Restore every service of the store, and have the supervisor start them."""
+        self._services = {one.id: one for one in await self._store.services()}
+        await self._supervisor.start(self._services.values())
+
+    # --- what there is -----------------------------------------------------------
+
+    def list(self) -> tuple[ServiceView, ...]:
+        """Every service, by name."""
+        services = sorted(self._present(), key=lambda one: one.name)
+        return tuple(self._view(one) for one in services)
+
+    def get(self, name: str) -> ServiceView:
+        """A service by name, id or access name.
+
+        Raises:
+            NotFound: with the nearest names.
+        """
+        return self._view(self._find(name))
+
+    def attention(self) -> tuple[Attention, ...]:
+        """What a person should look at: services that do not serve, and why."""
+        return tuple(
+            Attention(
+                message=f"{view.name} is {view.status}: {view.reason}",
+                hint=f"hydra-box logs {view.name}",
+                service_name=view.name,
+            )
+            for view in self.list()
+            if view.reason is not None
+        )
+
+    def log_path(self, name: str, instance: str | None) -> Path:
+        """The log of an instance; without one, of the newest.
+
+        Raises:
+            NotFound: no such service, no such instance (names those there are), or none at all.
+        """
+        service = self._find(name)
+        ids = [one.id for one in self._supervisor.instances_of(service.id)]
+        if not ids:
+            raise NotFound(
+                f"{service.name} has no instance and so no log",
+                hint=f"hydra-box start {service.name}",
+            )
+        if instance is not None and instance not in ids:
+            raise NotFound(
+                f"{service.name} has no instance {instance!r}", hint=f"instances: {', '.join(ids)}"
+            )
+        return self._paths.instance_log(instance or ids[-1])
+
+    # --- what owners ask ---------------------------------------------------------
+
+    async def deploy(self, request: DeployRequest, owner: User) -> ServiceView:
+        """Make a service, and have its instances started.
+
+        Raises:
+            InvalidRequest: a value is wrong; ``param`` names it.
+            InvalidModel: the model cannot be read.
+            NotFound: no such model or file.
+            Conflict: the name is taken.
+            EngineUnavailable: no runtime can run it.
+        """
+        check_instances(request.instances)
+        if request.name is not None:
+            self._check_free(check_service_name(request.name))
+        engine = choose_engine(request.engine)
+        model = await asyncio.to_thread(self._catalog.resolve, request.model)
+        context_length = choose_context_length(request.context_length, model.context_length)
+        slots = choose_slots(request.concurrency)
+        await self._runtimes.best(engine)
+        async with self._writing:
+            taken = {one.name for one in self._present()}
+            name = request.name or suggest_service_name(request.model, taken)
+            self._check_free(name)
+            service = Service(
+                id=f"svc-{secrets.token_hex(6)}",
+                name=name,
+                access_name=access_name(name, owner_id=owner.id, public=request.public),
+                owner_id=owner.id,
+                public=request.public,
+                base_model=request.model,
+                model_path=model.path,
+                engine=engine,
+                context_length=context_length,
+                slots=slots,
+                desired_instances=request.instances,
+                desired_state=DesiredState.RUNNING,
+                created_at=self._clock(),
+            )
+            await self._store.save_service(service)
+            self._services[service.id] = service
+        self._journal.record(
+            "service.deployed", f"{name} is to serve {request.model}", service=service
+        )
+        self._supervisor.put_service(service)
+        return self._view(service)
+
+    async def scale(self, name: str, request: ScaleRequest) -> ServiceView:
+        """Set the number of instances, or add to it.
+
+        Raises:
+            InvalidRequest: both or neither were given, or the outcome is not possible.
+        """
+        if (request.instances is None) == (request.add is None):
+            raise InvalidRequest(
+                "scaling takes either a target or a number to add",
+                hint='{"instances": 3} or {"add": 1}',
+                param="instances",
+            )
+        async with self._writing:
+            service = self._find_live(name)
+            if request.instances is not None:
+                target = request.instances
+            else:
+                target = service.desired_instances + (request.add or 0)
+            return await self._save(service, desired_instances=check_instances(target))
+
+    async def start(self, name: str) -> ServiceView:
+        """Have a stopped service run again, and a failed one try again at once."""
+        async with self._writing:
+            service = self._find_live(name)
+            self._supervisor.retry(service)
+            return await self._save(service, desired_state=DesiredState.RUNNING)
+
+    async def stop(self, name: str) -> ServiceView:
+        """End a service's instances, and keep the service."""
+        async with self._writing:
+            return await self._save(self._find_live(name), desired_state=DesiredState.STOPPED)
+
+    async def delete(self, name: str, confirm: str) -> ServiceView:
+        """Remove a service for good.
+
+        Raises:
+            InvalidRequest: ``confirm`` is not the service's name.
+        """
+        async with self._writing:
+            service = self._find(name)
+            if confirm != service.name:
+                raise InvalidRequest(
+                    f"{confirm!r} is not the name of the service to delete, {service.name!r}",
+                    hint=f"to delete it: hydra-box delete {service.name} --confirm {service.name}",
+                    param="confirm",
+                )
+            return await self._save(service, desired_state=DesiredState.DELETED)
+
+    # --- inside --------------------------------------------------------------------
+
+    async def _save(
+        self,
+        service: Service,
+        *,
+        desired_state: DesiredState | None = None,
+        desired_instances: int | None = None,
+    ) -> ServiceView:
+        new = msgspec.structs.replace(
+            service,
+            desired_state=desired_state or service.desired_state,
+            desired_instances=desired_instances or service.desired_instances,
+        )
+        await self._store.save_service(new)
+        self._services[new.id] = new
+        self._journal.record(
+            "service.changed",
+            f"{new.name} is to be {new.desired_state} with {new.desired_instances} instance(s)",
+            service=new,
+        )
+        self._supervisor.put_service(new)
+        return self._view(new)
+
+    def _present(self) -> tuple[Service, ...]:
+        """The services that have not been deleted to the end."""
+        gone = [
+            one.id
+            for one in self._services.values()
+            if one.desired_state is DesiredState.DELETED and not self._supervisor.has(one.id)
+        ]
+        for service_id in gone:
+            del self._services[service_id]
+        return tuple(self._services.values())
+
+    def _find(self, name: str) -> Service:
+        services = self._present()
+        for service in services:
+            if name in (service.name, service.id, service.access_name):
+                return service
+        near = difflib.get_close_matches(name, [one.name for one in services], n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else "hydra-box status lists them"
+        raise NotFound(f"there is no service {name!r}", hint=hint, param="name")
+
+    def _find_live(self, name: str) -> Service:
+        service = self._find(name)
+        if service.desired_state is DesiredState.DELETED:
+            raise Conflict(f"{service.name} is being deleted")
+        return service
+
+    def _check_free(self, name: str) -> None:
+        taken = {one.name for one in self._present()}
+        if name in taken:
+            raise Conflict(
+                f"the name {name!r} is taken",
+                hint=f"{suggest_service_name(name, taken)!r} is free; "
+                f"hydra-box scale {name} --add 1 adds an instance to the one there is",
+                param="name",
+            )
+
+    def _view(self, service: Service) -> ServiceView:
+        instances = self._supervisor.instances_of(service.id)
+        status = self._supervisor.status_of(service)
+        waits = status in (ServiceStatus.DEPLOYING, ServiceStatus.SCALING)
+        return ServiceView(
+            id=service.id,
+            name=service.name,
+            access_name=service.access_name,
+            owner_id=service.owner_id,
+            public=service.public,
+            status=status,
+            base_model=service.base_model,
+            engine=service.engine,
+            context_length=service.context_length,
+            slots=service.slots,
+            desired_instances=service.desired_instances,
+            ready_instances=sum(one.state is InstanceState.READY for one in instances),
+            instances=tuple(self._view_instance(one, service) for one in instances),
+            created_at=service.created_at,
+            stats=self._pool.stats(service.id),
+            reason=service_reason(instances),
+            progress=self._supervisor.progress_of(service) if waits else None,
+        )
+
+    def _view_instance(self, instance: Instance, service: Service) -> InstanceView:
+        ready_at = instance.ready_at
+        return InstanceView(
+            id=instance.id,
+            pid=instance.pid,
+            state=instance.state,
+            device=instance.device,
+            restarts=instance.restarts,
+            requests_in_flight=self._pool.in_flight(instance.id),
+            slots=service.slots,
+            runtime=instance.runtime_id,
+            uptime_seconds=None if ready_at is None else self._clock() - ready_at,
+            reason=instance.reason,
+        )

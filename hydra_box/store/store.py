@@ -1,0 +1,208 @@
+"""The store: everything that outlives the daemon, by type."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import sqlite_utils
+
+from hydra_box.errors import Conflict, NotFound
+from hydra_box.store.database import Database
+from hydra_box.store.migrations import migrate
+from hydra_box.store.rows import Table
+from hydra_box.types import ApiKey, Event, Instance, Runtime, Service, User
+
+KEPT_EVENTS = 10_000
+"""The oldest events beyond this number are removed."""
+
+LOCAL_USER_NAME = "local"
+
+USERS = Table("users", User, order="created_at, rowid")
+SERVICES = Table("services", Service, order="created_at, rowid")
+INSTANCES = Table("instances", Instance, order="created_at, rowid")
+KEYS = Table("keys", ApiKey, order="created_at, rowid")
+EVENTS = Table("events", Event, order="id")
+RUNTIMES = Table("runtimes", Runtime, order="id")
+
+
+class Store:
+    """Typed reads and writes; each is one transaction, carried out in the order asked for.
+
+    Every method raises ``StateError`` when the file fails, and a write that has been awaited is
+    on the disk.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    @classmethod
+    async def open(cls, path: Path, *, clock: Callable[[], float] = time.time) -> Store:
+        """The store in that file, which is made when it is missing.
+
+        Raises:
+            StateError: the file cannot be written, is damaged, or has a newer schema.
+
+        """
+        return cls(await Database.open(path, lambda db: migrate(db, path)), clock)
+
+    async def close(self) -> None:
+        """Finish the writes that were asked for and close the file."""
+        await self._database.close()
+
+    # --- users --------------------------------------------------------------
+
+    async def local_user(self) -> User:
+        """The user of this machine; made at the first call for this file, then always the same."""
+
+        def find_or_make(db: sqlite_utils.Database) -> User:
+            if found := USERS.select(db, "name = :name", name=LOCAL_USER_NAME):
+                return found[0]
+            id = f"u-{secrets.token_hex(6)}"
+            user = User(id=id, name=LOCAL_USER_NAME, created_at=self._clock())
+            USERS.save(db, user)
+            return user
+
+        return await self._database.run(find_or_make)
+
+    # --- services -----------------------------------------------------------
+
+    async def services(self) -> list[Service]:
+        """Every service, oldest first."""
+        return await self._database.run(SERVICES.select)
+
+    async def save_service(self, service: Service) -> None:
+        """Insert the service, or replace the one of its id.
+
+        Raises:
+            Conflict: another service has the name.
+            NotFound: its owner does not exist.
+
+        """
+
+        def save(db: sqlite_utils.Database) -> None:
+            taken = "name = :name AND id != :id"
+            if SERVICES.select(db, taken, name=service.name, id=service.id):
+                raise Conflict(
+                    f"the service name {service.name!r} is taken",
+                    hint="choose another name, or delete that service first",
+                    param="name",
+                )
+            _require_owner(db, service.owner_id)
+            SERVICES.save(db, service)
+
+        await self._database.run(save)
+
+    async def delete_service(self, service_id: str) -> None:
+        """Remove the service and its instances' rows, if it is there."""
+        await self._database.run(lambda db: SERVICES.delete(db, service_id))
+
+    # --- instances ----------------------------------------------------------
+
+    async def instances(self) -> list[Instance]:
+        """Every instance, oldest first."""
+        return await self._database.run(INSTANCES.select)
+
+    async def save_instance(self, instance: Instance) -> None:
+        """Insert the instance, or replace the one of its id.
+
+        Raises:
+            NotFound: its service does not exist.
+
+        """
+
+        def save(db: sqlite_utils.Database) -> None:
+            if not SERVICES.select(db, "id = :id", id=instance.service_id):
+                raise NotFound(
+                    f"instance {instance.id} belongs to the service {instance.service_id}, "
+                    "which does not exist"
+                )
+            INSTANCES.save(db, instance)
+
+        await self._database.run(save)
+
+    async def delete_instance(self, instance_id: str) -> None:
+        """Remove the instance, if it is there."""
+        await self._database.run(lambda db: INSTANCES.delete(db, instance_id))
+
+    # --- keys ---------------------------------------------------------------
+
+    async def keys(self) -> list[ApiKey]:
+        """Every key, revoked ones too, oldest first."""
+        return await self._database.run(KEYS.select)
+
+    async def save_key(self, key: ApiKey) -> None:
+        """Insert the key, or replace the one of its id.
+
+        Raises:
+            Conflict: another key that is not revoked has the name.
+            NotFound: its owner does not exist.
+
+        """
+
+        def save(db: sqlite_utils.Database) -> None:
+            taken = "name = :name AND id != :id AND revoked_at IS NULL"
+            if key.revoked_at is None and KEYS.select(db, taken, name=key.name, id=key.id):
+                raise Conflict(
+                    f"the key name {key.name!r} is taken",
+                    hint="choose another name, or revoke that key first",
+                    param="name",
+                )
+            _require_owner(db, key.owner_id)
+            KEYS.save(db, key)
+
+        await self._database.run(save)
+
+    async def touch_keys(self, last_used_at: Mapping[str, float]) -> None:
+        """Note when keys (by id) were last used; a time never moves backwards."""
+        if not last_used_at:
+            return
+        sql = "UPDATE keys SET last_used_at = MAX(IFNULL(last_used_at, :at), :at) WHERE id = :id"
+        times = [{"id": id, "at": at} for id, at in last_used_at.items()]
+
+        def touch(db: sqlite_utils.Database) -> None:
+            for values in times:
+                db.execute(sql, values)
+
+        await self._database.run(touch)
+
+    # --- events -------------------------------------------------------------
+
+    async def add_event(self, event: Event) -> Event:
+        """Store the event under the next number; returns it with that number as its id."""
+
+        def add(db: sqlite_utils.Database) -> int:
+            number = EVENTS.append(db, event)
+            db.execute("DELETE FROM events WHERE id <= :last", {"last": number - KEPT_EVENTS})
+            return number
+
+        return msgspec.structs.replace(event, id=await self._database.run(add))
+
+    async def events(self, *, after: int = 0, limit: int = 200) -> list[Event]:
+        """The first ``limit`` events with a greater id than ``after``, oldest first."""
+        return await self._database.run(
+            lambda db: EVENTS.select(db, "id > :after", after=after, limit=limit)
+        )
+
+    # --- runtimes -----------------------------------------------------------
+
+    async def runtimes(self) -> list[Runtime]:
+        """Every runtime, by id."""
+        return await self._database.run(RUNTIMES.select)
+
+    async def save_runtime(self, runtime: Runtime) -> None:
+        """Insert the runtime, or replace the one of its id."""
+        await self._database.run(lambda db: RUNTIMES.save(db, runtime))
+
+    async def delete_runtime(self, runtime_id: str) -> None:
+        """Remove the runtime, if it is there."""
+        await self._database.run(lambda db: RUNTIMES.delete(db, runtime_id))
+
+
+def _require_owner(db: sqlite_utils.Database, owner_id: str) -> None:
+    if not USERS.select(db, "id = :id", id=owner_id):
+        raise NotFound(f"the user {owner_id} does not exist")

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from api.docs_page import render_page
+from api.openapi import build_document
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def document() -> Json:
+    return build_document()
+
+
+def operations(document: Json) -> dict[str, Json]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, path_item in document["paths"].items()
+        for method, operation in path_item.items()
+    }
+
+
+def references(value: object) -> list[str]:
+    if isinstance(value, dict):
+        found = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+        return found + [one for inside in value.values() for one in references(inside)]
+    if isinstance(value, list):
+        return [one for inside in value for one in references(inside)]
+    return []
+
+
+def test_it_has_both_apis(document: Json) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert set(operations(document)) == {
+        "POST /v1/chat/completions",
+        "POST /v1/completions",
+        "POST /v1/embeddings",
+        "GET /v1/models",
+        "GET /v1/models/{id}",
+        "GET /api/v1/status",
+        "GET /api/v1/machine",
+        "GET /api/v1/models",
+        "GET /api/v1/events",
+        "GET /api/v1/services",
+        "POST /api/v1/services",
+        "GET /api/v1/services/{name}",
+        "DELETE /api/v1/services/{name}",
+        "POST /api/v1/services/{name}/scale",
+        "POST /api/v1/services/{name}/start",
+        "POST /api/v1/services/{name}/stop",
+        "GET /api/v1/services/{name}/logs",
+        "GET /api/v1/keys",
+        "POST /api/v1/keys",
+        "DELETE /api/v1/keys/{name}",
+        "GET /api/v1/engines",
+        "POST /api/v1/engines/install",
+        "POST /api/v1/engines/verify",
+        "DELETE /api/v1/engines/{engine}/{runtime}",
+        "GET /healthz",
+        "GET /readyz",
+    }
+
+
+def test_every_reference_leads_somewhere_and_nothing_is_left_over(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    named = {reference.rpartition("/")[2] for reference in references(document)}
+    assert named == set(schemas)
+    # What the daemon keeps to itself is not told.
+    assert not {"ApiKey", "Instance", "Launch"} & named
+
+
+def test_every_operation_is_described_and_named_once(document: Json) -> None:
+    found = operations(document)
+    ids = [operation["operationId"] for operation in found.values()]
+    assert len(set(ids)) == len(ids)
+    tags = {tag["name"] for tag in document["tags"]}
+    for name, operation in found.items():
+        assert operation["summary"].endswith("."), name
+        assert set(operation["tags"]) <= tags, name
+        path_parameters = set(re.findall(r"{(\w+)}", name))
+        declared = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
+        assert declared == path_parameters, name
+
+
+def test_every_error_has_one_shape_and_all_but_health_needs_a_key(document: Json) -> None:
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    assert document["security"] == [{"key": []}]
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+    for name, operation in operations(document).items():
+        refusals = {
+            status: answer for status, answer in operation["responses"].items() if status >= "400"
+        }
+        assert all(answer["content"] == error for answer in refusals.values()), name
+        assert ("401" in refusals) == ("security" not in operation), name
+        assert name.endswith("z") == (operation.get("security") == []), name
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "media_type", "schema"),
+    [
+        ("POST /v1/chat/completions", "200", "application/json", "ChatCompletion"),
+        ("POST /v1/chat/completions", "200", "text/event-stream", "ChatCompletionChunk"),
+        ("POST /api/v1/services", "201", "application/json", "ServiceView"),
+        ("DELETE /api/v1/services/{name}", "202", "application/json", "ServiceView"),
+        ("POST /api/v1/keys", "201", "application/json", "CreatedKey"),
+        ("GET /api/v1/events", "200", "text/event-stream; charset=utf-8", "Event"),
+        ("POST /api/v1/engines/install", "200", "application/x-ndjson", "InstallProgress"),
+        ("POST /api/v1/engines/verify", "200", "application/json", "Runtime"),
+    ],
+)
+def test_answers_have_their_status_type_and_shape(
+    document: Json, name: str, status: str, media_type: str, schema: str
+) -> None:
+    content = operations(document)[name]["responses"][status]["content"]
+    assert content[media_type]["schema"] == {"$ref": f"#/components/schemas/{schema}"}
+
+
+def test_shapes_say_what_fields_mean_and_refuse_what_is_unknown(document: Json) -> None:
+    deploy = document["components"]["schemas"]["DeployRequest"]
+    assert deploy["properties"]["model"]["description"] == "A catalog id, a path, or `demo`."
+    assert deploy["required"] == ["model"]
+    assert deploy["additionalProperties"] is False
+
+
+class Page(HTMLParser):
+    """Checks that tags are closed in order, and gathers what a browser would load or follow."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_loads_nothing(document: Json) -> None:
+    text = render_page(document)
+    page = Page(text)
+    assert page.open == []
+    assert not page.tags & {"script", "img", "link", "iframe"}
+    assert "http://" not in text
+    assert "https://" not in text
+    assert len(set(page.ids)) == len(page.ids)
+    for link in page.links:
+        assert link == "openapi.json" or link.removeprefix("#") in page.ids
+    for name in operations(document):
+        assert f"<code>{name.partition(' ')[2]}</code>" in text
+
+
+def test_the_page_escapes_what_it_shows(document: Json) -> None:
+    hostile = document | {"info": {"title": "<script>", "version": "1", "description": "a & <b>"}}
+    text = render_page(hostile)
+    assert "<script>" not in text
+    assert "a &amp; &lt;b&gt;" in text

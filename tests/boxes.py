@@ -1,0 +1,97 @@
+"""A real daemon for a test: ``hydra-box serve`` in a process and a state directory of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+from hydra_box.client import Client
+from hydra_box.config import resolve_paths
+from hydra_box.messages import CreateKeyRequest, DeployRequest, ServiceView
+from hydra_box.types import Scope, ServiceStatus
+from tests.waiting import eventually
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "hydra-box"
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 60.0
+DEPLOY_TIMEOUT_SECONDS = 120.0
+
+
+class RunningBox:
+    """A daemon that was started by a test, with a client of its management socket.
+
+    Args:
+        home: the state directory; made by the daemon. What it prints goes to ``<home>.log``.
+        settings: ``HYDRA_BOX_*`` variables, beside those of this process.
+
+    """
+
+    def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
+        self.home = home
+        self.environ = {**os.environ, **settings, "HYDRA_BOX_HOME": str(home)}
+        self.paths = resolve_paths(self.environ)
+        self.output = home.with_name(f"{home.name}.log")
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                (PROGRAM, "serve", "--port", "0"),
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        self.client = Client(socket=self.paths.management_socket)
+        try:
+            eventually(self._listens, START_TIMEOUT_SECONDS, what="the daemon listens")
+            self.url = self.client.status().url
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            self.client.close()
+            raise
+
+    def _listens(self) -> bool:
+        code = self.process.poll()
+        assert code is None, f"the daemon ended with {code}:\n{self.output.read_text()}"
+        # Not with the client: httpcore leaves a socket that could not connect to the garbage
+        # collector, whose warning would be this test's error.
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.paths.management_socket)) == 0
+
+    def deploy(self, request: DeployRequest) -> ServiceView:
+        """Deploy, and wait until it serves."""
+        name = self.client.deploy(request).name
+        return self.wait_running(name)
+
+    def wait_running(self, name: str) -> ServiceView:
+        """The service, once all of its wanted instances are ready."""
+
+        def running() -> bool:
+            view = self.client.service(name)
+            assert view.status is not ServiceStatus.FAILED, f"{name} FAILED: {view.reason}"
+            complete = view.ready_instances == view.desired_instances
+            return view.status is ServiceStatus.RUNNING and complete
+
+        eventually(running, DEPLOY_TIMEOUT_SECONDS, what=f"{name} is RUNNING")
+        return self.client.service(name)
+
+    def key(self, name: str, *scopes: Scope) -> str:
+        """A new key's secret."""
+        return self.client.create_key(CreateKeyRequest(name=name, scopes=scopes)).key
+
+    def stop(self) -> int:
+        """End it with SIGTERM, as systemd would; its exit code. A second call changes nothing."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self.client.close()

@@ -1,0 +1,149 @@
+"""The installed program against a real daemon with a real engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from tests.boxes import PROGRAM
+from tests.cli.terminal import on_a_terminal
+from tests.conftest import DemoBox
+from tests.e2e.commands import run, run_json
+
+
+def test_status(box: DemoBox) -> None:
+    found = run_json(box.running, "status")
+    assert found["pid"] == box.running.process.pid
+    assert found["url"] == box.url
+    assert "demo" in [service["name"] for service in found["services"]]
+    shown = run(box.running, "status")
+    assert shown.returncode == 0
+    assert f"at {box.url}, pid {found['pid']}" in shown.stdout
+    assert box.service.access_name in shown.stdout
+
+
+def test_models_and_gpus(box: DemoBox) -> None:
+    (demo,) = [
+        one for one in run_json(box.running, "models")["models"] if one["spec"]["id"] == "demo"
+    ]
+    assert "demo" in demo["services"]
+    assert "demo" in run(box.running, "models", "list").stdout
+    machine = run_json(box.running, "gpus")
+    assert machine["logical_cores"] >= 1
+    assert "CPU   " in run(box.running, "gpus").stdout
+
+
+def test_trial(box: DemoBox) -> None:
+    shown = run(box.running, "trial", "demo", "--temperature", "0", "What is Hydra Box?")
+    assert shown.returncode == 0
+    assert len(shown.stdout.strip()) > 10
+    assert "TTFT" in shown.stderr
+    found = run_json(box.running, "trial", "demo", "--temperature", "0", "What is Hydra Box?")
+    assert found["content"] == shown.stdout.removesuffix("\n")
+    assert found["usage"]["completion_tokens"] > 0
+    assert found["model"] == box.service.access_name
+
+
+def test_trial_with_a_key_that_may_only_call_models(box: DemoBox) -> None:
+    access = ("--url", box.url, "--api-key", box.key)
+    done = run(box.running, *access, "trial", box.service.access_name, "hello!")
+    assert done.returncode == 0, done.stderr
+    refused = run(box.running, *access, "status")
+    assert refused.returncode == 3
+    assert refused.stderr.startswith("error: ")
+
+
+def test_a_chat_on_a_terminal(box: DemoBox) -> None:
+    with on_a_terminal(box.running.environ, "trial", "demo") as terminal:
+        terminal.read_until("> ")
+        terminal.type("What is Hydra Box?\n")
+        terminal.read_until("TTFT")
+        terminal.read_until("> ")
+        terminal.type("hello!\n")
+        terminal.read_until("TTFT")
+        terminal.read_until("> ")
+        terminal.type("\x04")
+        status, _ = terminal.finish()
+    assert status == 0
+
+
+def test_the_life_of_a_service(box: DemoBox) -> None:
+    deployed = run(box.running, "deploy", "demo", "--name", "cli-life", "--wait")
+    assert deployed.returncode == 0, deployed.stderr
+    assert "cli-life is RUNNING: 1 of 1 ready" in deployed.stderr
+    scaled = run_json(box.running, "scale", "cli-life", "--add", "1", "--wait")
+    assert scaled["ready_instances"] == 2
+    logs = run_json(box.running, "logs", "cli-life", "--instance", scaled["instances"][0]["id"])
+    assert logs["lines"]
+    stopped = run_json(box.running, "stop", "cli-life", "--wait")
+    assert stopped["status"] == "STOPPED"
+    assert stopped["instances"] == []
+    assert run_json(box.running, "start", "cli-life", "--wait")["status"] == "RUNNING"
+    with on_a_terminal(box.running.environ, "delete", "cli-life") as terminal:
+        terminal.read_until("to go on: ")
+        terminal.type("cli-life\n")
+        status, screen = terminal.finish()
+    assert status == 0
+    assert "cli-life is deleted" in screen
+    assert run(box.running, "status", "--json").stdout.count("cli-life") == 0
+
+
+def test_logs_follow_until_ctrl_c(box: DemoBox) -> None:
+    with on_a_terminal(box.running.environ, "logs", "demo", "--follow") as terminal:
+        terminal.read_until("\n")
+        terminal.interrupt()
+        status, screen = terminal.finish()
+    assert status == 130
+    assert "Traceback" not in screen
+
+
+def test_a_key_works_until_it_is_revoked(box: DemoBox) -> None:
+    created = run(box.running, "keys", "create", "--name", "cli-key")
+    key = created.stdout.removesuffix("\n")
+    assert key.startswith("hb-")
+    assert "\n" not in key
+
+    def call() -> int:
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx.get(f"{box.url}/v1/models", headers=headers, timeout=30).status_code
+
+    assert call() == 200
+    assert key not in run(box.running, "keys", "list").stdout
+    assert run(box.running, "keys", "create", "--name", "cli-key").returncode == 5
+    assert run_json(box.running, "keys", "revoke", "cli-key")["revoked_at"] is not None
+    assert call() == 401
+
+
+def test_engines(box: DemoBox) -> None:
+    runtimes = run_json(box.running, "engines")["runtimes"]
+    (bundled,) = [one for one in runtimes if one["source"] == "bundled"]
+    verified = run_json(box.running, "engines", "verify", bundled["id"])
+    assert verified["verified_at"] >= bundled["verified_at"]
+    assert bundled["id"] in run(box.running, "engines", "list").stdout
+    refused = run(box.running, "engines", "remove", bundled["id"])
+    assert refused.returncode != 0
+    assert refused.stderr.startswith("error: ")
+
+
+def test_a_path_is_read_from_where_the_program_is_run(box: DemoBox, tmp_path: Path) -> None:
+    done = subprocess.run(
+        (PROGRAM, "deploy", "nothing.gguf", "--json"),
+        env=box.running.environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4
+    assert str(tmp_path / "nothing.gguf") in done.stderr
+
+
+def test_gpus_needs_no_daemon() -> None:
+    done = subprocess.run(
+        (PROGRAM, "gpus"), env=os.environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "RAM   " in done.stdout

@@ -1,0 +1,95 @@
+"""What every test may use: a sealed environment, and real daemons."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hydra_box.messages import DeployRequest, ServiceView
+from hydra_box.types import Scope
+from tests.boxes import RunningBox
+
+# What would change the program under test; set by whoever starts the tests, not by a test.
+STRANGERS = ("HYDRA_BOX_", "OPENAI_", "STATE_DIRECTORY", "XDG_DATA_HOME", "PYTHONPATH")
+
+StartBox = Callable[..., RunningBox]
+"""``start_box(**settings)``: each setting by its name in ``config.toml``."""
+
+
+@dataclass(frozen=True)
+class DemoBox:
+    """The daemon that tests share: they may add services and keys, and not take away its own."""
+
+    running: RunningBox
+    service: ServiceView
+    """``demo``: the bundled model, one instance."""
+    key: str
+    """May call models."""
+    admin_key: str
+    """May manage the box."""
+
+    @property
+    def url(self) -> str:
+        """Where it answers, without a path."""
+        return self.running.url
+
+
+def pytest_configure() -> None:
+    """Seal the environment before anything reads it."""
+    for name in list(os.environ):
+        if name.startswith(STRANGERS):
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def short_directory() -> Iterator[Path]:
+    """A directory whose path leaves room for the names of UNIX sockets."""
+    path = Path(tempfile.mkdtemp(prefix="hb-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(autouse=True)
+def home(short_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state directory of this test, not made yet; ``HYDRA_BOX_HOME`` names it."""
+    path = Path(tempfile.mkdtemp(dir=short_directory)) / "home"
+    monkeypatch.setenv("HYDRA_BOX_HOME", str(path))
+    return path
+
+
+@pytest.fixture
+def start_box(home: Path) -> Iterator[StartBox]:
+    """Starts daemons on this test's state directory; stops the one that still runs at the end."""
+    boxes: list[RunningBox] = []
+
+    def start(**settings: object) -> RunningBox:
+        environ = {f"HYDRA_BOX_{name.upper()}": str(value) for name, value in settings.items()}
+        boxes.append(RunningBox(home, environ))
+        return boxes[-1]
+
+    yield start
+    for box in boxes:
+        box.stop()
+
+
+@pytest.fixture(scope="session")
+def box(short_directory: Path) -> Iterator[DemoBox]:
+    """One real daemon for the session, with the service ``demo`` and two keys."""
+    running = RunningBox(short_directory / "shared", {})
+    try:
+        service = running.deploy(DeployRequest(model="demo", name="demo"))
+        yield DemoBox(
+            running=running,
+            service=service,
+            key=running.key("tests", Scope.INFERENCE),
+            admin_key=running.key("tests-admin", Scope.ADMIN),
+        )
+    finally:
+        code = running.stop()
+    assert code == 0, running.output.read_text()

@@ -1,0 +1,121 @@
+"""The gateway in front of real llama.cpp."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hydra_box.types import Service
+from tests.gateway.harness import DONE, Gateway, until
+from tests.gateway.llama import CONTEXT_LENGTH, SLOTS, Llama, run_llama
+
+CLIENTS = 12
+HELLO = [{"role": "user", "content": "hello!"}]
+
+
+@pytest.fixture
+def service(gateway: Gateway) -> Service:
+    return gateway.service(public=True)
+
+
+@pytest.fixture(scope="module")
+def process(short_directory: Path) -> Iterator[Llama]:
+    with run_llama(short_directory, "public/demo") as llama:
+        yield llama
+
+
+@pytest.fixture
+async def llama(gateway: Gateway, service: Service, process: Llama) -> Llama:
+    """A ready process, in the pool as ``demo-00000000``."""
+    await process.ready()
+    gateway.pool.add_instance(service.id, "demo-00000000", process.socket_path, SLOTS)
+    return process
+
+
+async def test_every_call_is_answered(gateway: Gateway, service: Service, llama: Llama) -> None:
+    status, chat = await gateway.ask(service, messages=HELLO, max_tokens=4, temperature=0)
+    assert (status, chat["object"], chat["model"]) == (200, "chat.completion", service.access_name)
+    assert chat["choices"][0]["message"]["content"]
+    assert chat["usage"]["completion_tokens"] == 4
+    _, text = await gateway.ask(service, "/completions", prompt="hello", max_tokens=2)
+    assert (text["object"], text["model"]) == ("text_completion", service.access_name)
+    status, vectors = await gateway.ask(service, "/v1/embeddings", input=["hello", "you"])
+    assert (status, len(vectors["data"])) == (200, 2)
+    stats = gateway.pool.stats(service.id)
+    assert stats.requests == 3
+    assert stats.completion_tokens == 4 + 2
+    assert stats.prompt_tokens == sum(
+        answer["usage"]["prompt_tokens"] for answer in (chat, text, vectors)
+    )
+
+
+@pytest.mark.parametrize("wants_usage", [False, True])
+async def test_a_stream(
+    gateway: Gateway, service: Service, llama: Llama, wants_usage: bool
+) -> None:
+    options = {"include_usage": wants_usage}
+    async with gateway.post(
+        service, messages=HELLO, max_tokens=4, stream=True, stream_options=options
+    ) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        body: bytes = await response.read()
+    assert body.endswith(DONE)
+    frames = [frame.removeprefix(b"data: ") for frame in body.removesuffix(DONE).split(b"\n\n")]
+    chunks = [json.loads(frame) for frame in frames if frame]
+    assert {chunk["model"] for chunk in chunks} == {service.access_name}
+    assert [bool(chunk["choices"]) for chunk in chunks].count(False) == wants_usage
+    stats = gateway.pool.stats(service.id)
+    assert stats.completion_tokens == 4
+    assert stats.last_ttft_seconds is not None
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_a_prompt_longer_than_the_context_names_both_counts(
+    gateway: Gateway, service: Service, llama: Llama, streaming: bool
+) -> None:
+    messages = [{"role": "user", "content": "hello! " * 2 * CONTEXT_LENGTH}]
+    status, answer = await gateway.ask(service, messages=messages, stream=streaming)
+    assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")
+    assert f"{CONTEXT_LENGTH} tokens" in answer["error"]["message"]
+    assert gateway.nothing_left(service)
+
+
+async def test_clients_that_leave_mid_stream_leave_no_busy_slot(
+    gateway: Gateway, service: Service, llama: Llama
+) -> None:
+    async def leave() -> None:
+        async with gateway.post(
+            service, messages=HELLO, max_tokens=200, ignore_eos=True, stream=True
+        ) as response:
+            assert await response.content.readany()
+            response.close()
+
+    await asyncio.gather(*(leave() for _ in range(CLIENTS)))
+    await until(lambda: gateway.nothing_left(service), "no slot is lent")
+    async with asyncio.timeout(10):
+        while await llama.busy_slots():  # noqa: ASYNC110 - the engine has no event to wait for
+            await asyncio.sleep(0.02)
+    status, _ = await gateway.ask(service, messages=HELLO, max_tokens=1)
+    assert status == 200
+
+
+async def test_a_killed_engine_costs_no_request_that_had_not_begun(
+    gateway: Gateway, service: Service, llama: Llama
+) -> None:
+    with run_llama(gateway.directory, service.access_name) as other:
+        await other.ready()
+        gateway.pool.add_instance(service.id, "demo-11111111", other.socket_path, SLOTS)
+        asking = [
+            asyncio.create_task(gateway.ask(service, messages=HELLO, max_tokens=20))
+            for _ in range(CLIENTS)
+        ]
+        await until(lambda: gateway.pool.in_flight("demo-11111111"), "the other one works")
+        other.process.kill()
+        await asyncio.to_thread(other.process.wait)
+        await gateway.pool.remove_instance("demo-11111111")
+        assert [status for status, _ in await asyncio.gather(*asking)] == [200] * CLIENTS
+    assert gateway.nothing_left(service)

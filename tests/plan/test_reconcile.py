@@ -1,0 +1,309 @@
+"""Desired against actual: single decisions as tables, and whole histories made by Hypothesis."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from hydra_box.plan.lifecycle import ALLOWED, COUNTS_AS_WANTED, HAS_PROCESS, after_death
+from hydra_box.plan.reconcile import (
+    Action,
+    CreateInstance,
+    DrainInstance,
+    ForgetInstance,
+    ForgetService,
+    StartInstance,
+    StopInstance,
+    reconcile,
+)
+from hydra_box.types import DesiredState, Instance, InstanceState, Service
+from tests.samples import a_service, an_instance
+
+D, S = DesiredState, InstanceState
+
+CREATE = CreateInstance(service_id="svc-qwen2")
+GONE = ForgetService(service_id="svc-qwen2")
+
+
+def _start(id: str) -> StartInstance:
+    return StartInstance(instance_id=id)
+
+
+def _drain(id: str) -> DrainInstance:
+    return DrainInstance(instance_id=id)
+
+
+def _stop(id: str) -> StopInstance:
+    return StopInstance(instance_id=id)
+
+
+def _forget(id: str) -> ForgetInstance:
+    return ForgetInstance(instance_id=id)
+
+
+def _named(states: dict[str, InstanceState]) -> list[Instance]:
+    """Instances by name, each younger than the one before."""
+    return [
+        an_instance(id, state=state, created_at=float(number))
+        for number, (id, state) in enumerate(states.items())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("desired", "states", "actions"),
+    [
+        # Too few.
+        (0, {}, []),
+        (2, {}, [CREATE, CREATE]),
+        (2, {"a": S.READY}, [CREATE]),
+        (1, {"a": S.DRAINING}, [CREATE]),
+        (1, {"a": S.STOPPING}, [CREATE]),
+        # As many as wanted.
+        (1, {"a": S.PENDING}, [_start("a")]),
+        (1, {"a": S.STARTING}, []),
+        (1, {"a": S.READY}, []),
+        (1, {"a": S.FAILED}, []),
+        (1, {"a": S.READY, "b": S.DRAINING, "c": S.STOPPING}, []),
+        # What has ended is forgotten.
+        (1, {"a": S.STOPPED}, [_forget("a"), CREATE]),
+        (1, {"a": S.READY, "b": S.STOPPED}, [_forget("b")]),
+        # Too many: the least useful first, then the youngest.
+        (1, {"a": S.READY, "b": S.READY}, [_drain("b")]),
+        (1, {"a": S.STARTING, "b": S.READY}, [_stop("a")]),
+        (1, {"a": S.PENDING, "b": S.STARTING}, [_forget("a")]),
+        (1, {"a": S.BACKOFF, "b": S.PENDING}, [_forget("a"), _start("b")]),
+        (1, {"a": S.FAILED, "b": S.BACKOFF}, [_forget("a"), _start("b")]),
+        (1, {"a": S.FAILED, "b": S.READY, "c": S.READY}, [_forget("a"), _drain("c")]),
+        (0, {"a": S.READY, "b": S.STARTING}, [_stop("b"), _drain("a")]),
+    ],
+)
+def test_of_a_service_that_should_run(
+    desired: int, states: dict[str, InstanceState], actions: list[Action]
+) -> None:
+    service = a_service(desired_instances=desired)
+    assert reconcile([service], _named(states), now=100.0) == actions
+
+
+EVERY_STATE = {state.value: state for state in S}
+
+
+def test_a_stop_lets_requests_finish() -> None:
+    service = a_service(desired_state=D.STOPPED)
+    assert set(reconcile([service], _named(EVERY_STATE), now=100.0)) == {
+        _forget("pending"),
+        _forget("backoff"),
+        _forget("failed"),
+        _forget("stopped"),
+        _stop("starting"),
+        _drain("ready"),
+    }
+
+
+@pytest.mark.parametrize("services", [[a_service(desired_state=D.DELETED)], []])
+def test_a_deletion_does_not_wait_for_requests(services: list[Service]) -> None:
+    assert set(reconcile(services, _named(EVERY_STATE), now=100.0)) == {
+        _forget("pending"),
+        _forget("backoff"),
+        _forget("failed"),
+        _forget("stopped"),
+        _stop("starting"),
+        _stop("ready"),
+        _stop("draining"),
+    }
+
+
+def test_a_deleted_service_is_forgotten_after_its_last_instance() -> None:
+    service = a_service(desired_state=D.DELETED)
+    assert reconcile([service], _named({"a": S.STOPPING}), now=100.0) == []
+    assert reconcile([service], _named({"a": S.STOPPED}), now=100.0) == [_forget("a")]
+    assert reconcile([service], [], now=100.0) == [GONE]
+
+
+def test_services_are_forgotten_last_because_that_takes_a_while() -> None:
+    services = [a_service(desired_state=D.DELETED), a_service("other")]
+    instances = [an_instance("b", service_id="svc-other")]
+    assert reconcile(services, instances, now=100.0) == [_start("b"), GONE]
+
+
+@pytest.mark.parametrize(
+    ("retry_at", "actions"), [(100.1, []), (100.0, [_start("a")]), (None, [_start("a")])]
+)
+def test_a_backoff_ends_at_its_time(retry_at: float | None, actions: list[Action]) -> None:
+    instance = an_instance("a", state=S.BACKOFF, retry_at=retry_at)
+    assert reconcile([a_service()], [instance], now=100.0) == actions
+
+
+def test_services_do_not_take_each_others_instances() -> None:
+    services = [a_service(), a_service("other", desired_instances=2)]
+    instances = [
+        an_instance("a", state=S.READY),
+        an_instance("b", state=S.READY, created_at=21.0),
+        an_instance("c", state=S.READY, service_id="svc-other"),
+    ]
+    assert reconcile(services, instances, now=100.0) == [
+        _drain("b"),
+        CreateInstance(service_id="svc-other"),
+    ]
+
+
+# --- histories --------------------------------------------------------------
+
+
+class World(RuleBasedStateMachine):
+    """Owners ask, processes live and die, and the actions of each step are carried out."""
+
+    services_made = Bundle("services_made")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.made = 0
+        self.services: dict[str, Service] = {}
+        self.instances: dict[str, Instance] = {}
+
+    # What owners ask.
+
+    @rule(target=services_made, desired=st.integers(1, 4))
+    def deploy(self, desired: int) -> str:
+        self.made += 1
+        service = a_service(f"s-{self.made}", desired_instances=desired)
+        self.services[service.id] = service
+        return service.id
+
+    @rule(id=services_made, desired=st.integers(1, 4))
+    def scale(self, id: str, desired: int) -> None:
+        if id in self.services:
+            self._change_service(id, desired_instances=desired)
+
+    @rule(id=services_made, state=st.sampled_from(D))
+    def want(self, id: str, state: DesiredState) -> None:
+        if id in self.services and self.services[id].desired_state is not D.DELETED:
+            self._change_service(id, desired_state=state)
+
+    # What processes do.
+
+    @rule(data=st.data())
+    def become_ready(self, data: st.DataObject) -> None:
+        if found := self._any_of(data, S.STARTING):
+            self._change(found, state=S.READY, ready_at=self.now)
+
+    @rule(data=st.data())
+    def die(self, data: st.DataObject) -> None:
+        if found := self._any_of(data, S.STARTING, S.READY):
+            dead = after_death(found, now=self.now, reason="it died")
+            assert dead.state in ALLOWED[found.state]
+            self.instances[found.id] = dead
+
+    @rule(data=st.data())
+    def end(self, data: st.DataObject) -> None:
+        if found := self._any_of(data, S.DRAINING, S.STOPPING):
+            self._change(found, state=S.STOPPED)
+
+    @rule(seconds=st.floats(0, 400))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    # What the supervisor does.
+
+    @rule()
+    def step(self) -> None:
+        actions = self._reconcile()
+        assert all(count == 1 for action, count in self._counts(actions).items())
+        for action in actions:
+            self._apply(action)
+        self._nothing_is_asked_twice(actions)
+        for service in self.services.values():
+            present = [one for one in self._of(service) if one.state in COUNTS_AS_WANTED]
+            assert len(present) == self._wanted(service)
+
+    @invariant()
+    def never_more_processes_are_started_than_wanted(self) -> None:
+        starts = {one.instance_id for one in self._reconcile() if isinstance(one, StartInstance)}
+        ends = {
+            one.instance_id
+            for one in self._reconcile()
+            if isinstance(one, DrainInstance | StopInstance)
+        }
+        assert not starts & ends
+        for service in self.services.values():
+            kept = [one for one in self._of(service) if one.id not in ends]
+            running = [one for one in kept if one.state in (S.STARTING, S.READY)]
+            begun = [one for one in kept if one.id in starts]
+            assert all(one.state not in HAS_PROCESS for one in begun)
+            assert len(running) + len(begun) <= self._wanted(service)
+
+    def teardown(self) -> None:
+        """Left alone with healthy processes, every history ends with what is wanted."""
+        for _ in range(10):
+            self.now += 400
+            for instance in list(self.instances.values()):
+                if instance.state is S.STARTING:
+                    self._change(instance, state=S.READY, ready_at=self.now)
+                if instance.state in (S.DRAINING, S.STOPPING):
+                    self._change(instance, state=S.STOPPED)
+            if not self._reconcile():
+                break
+            self.step()
+        assert self._reconcile() == []
+        assert all(one.service_id in self.services for one in self.instances.values())
+        for service in self.services.values():
+            assert service.desired_state is not D.DELETED
+            states = Counter(one.state for one in self._of(service))
+            assert states[S.READY] + states[S.FAILED] == self._wanted(service) == states.total()
+
+    # Inside.
+
+    def _reconcile(self) -> list[Action]:
+        return reconcile(self.services.values(), list(self.instances.values()), now=self.now)
+
+    def _counts(self, actions: list[Action]) -> Counter[Action]:
+        return Counter(action for action in actions if not isinstance(action, CreateInstance))
+
+    def _nothing_is_asked_twice(self, actions: list[Action]) -> None:
+        again = self._reconcile()
+        assert not set(actions) & set(again)
+        assert not any(isinstance(action, CreateInstance) for action in again)
+
+    def _apply(self, action: Action) -> None:
+        match action:
+            case CreateInstance(service_id=id):
+                self.made += 1
+                new = an_instance(f"i-{self.made}", service_id=id, created_at=float(self.made))
+                self.instances[new.id] = new
+            case StartInstance(instance_id=id):
+                self._change(self.instances[id], state=S.STARTING, retry_at=None)
+            case DrainInstance(instance_id=id):
+                self._change(self.instances[id], state=S.DRAINING)
+            case StopInstance(instance_id=id):
+                self._change(self.instances[id], state=S.STOPPING)
+            case ForgetInstance(instance_id=id):
+                assert self.instances.pop(id).state not in HAS_PROCESS
+            case ForgetService(service_id=id):
+                assert not self._of(self.services.pop(id))
+
+    def _change(self, instance: Instance, **changes: object) -> None:
+        new = msgspec.structs.replace(instance, **changes)
+        assert new.state in ALLOWED[instance.state]
+        self.instances[instance.id] = new
+
+    def _change_service(self, id: str, **changes: object) -> None:
+        self.services[id] = msgspec.structs.replace(self.services[id], **changes)
+
+    def _of(self, service: Service) -> list[Instance]:
+        return [one for one in self.instances.values() if one.service_id == service.id]
+
+    def _any_of(self, data: st.DataObject, *states: InstanceState) -> Instance | None:
+        found = [one for one in self.instances.values() if one.state in states]
+        return data.draw(st.sampled_from(found)) if found else None
+
+    def _wanted(self, service: Service) -> int:
+        return service.desired_instances if service.desired_state is D.RUNNING else 0
+
+
+World.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestWorld = World.TestCase
