@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import ipaddress
 import logging
 import os
@@ -17,13 +15,12 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import psutil
 import uvicorn
 import uvloop
-from api.app import create_app
-from api.trust import Trusted
 from litestar.types import ASGIApp
 
+from api.app import create_app
+from api.trust import Trusted
 from hydra_box import __version__
 from hydra_box.boot import Boot
 from hydra_box.box import Box
@@ -31,13 +28,14 @@ from hydra_box.catalog import DEMO_MODEL, Catalog
 from hydra_box.config import Paths, Settings, load_settings, resolve_paths
 from hydra_box.engines import ENGINES
 from hydra_box.engines.runtimes import RuntimeManager
-from hydra_box.errors import ConfigError, Conflict, HydraError
+from hydra_box.errors import ConfigError, HydraError
 from hydra_box.events import EventBus
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
 from hydra_box.journal import Journal
 from hydra_box.keys import KeyRing
 from hydra_box.services import ServiceManager
+from hydra_box.sockets import listen, listen_privately, lock
 from hydra_box.store import Store
 from hydra_box.supervisor import Supervisor
 
@@ -72,76 +70,11 @@ def run(host: str | None, port: int | None) -> int:
     settings = load_settings(paths, os.environ)
     paths.create()
     with (
-        _lock(paths),
-        _listen(host or settings.host, settings.port if port is None else port) as (listener),
+        lock(paths),
+        listen(host or settings.host, settings.port if port is None else port) as (listener),
     ):
         uvloop.run(_serve(paths, settings, listener, os.environ))
     return 0
-
-
-@contextmanager
-def _lock(paths: Paths) -> Iterator[None]:
-    """Hold the state directory; one daemon at a time."""
-    with paths.lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            pid = file.read().strip() or "unknown"
-            raise Conflict(
-                f"a daemon (pid {pid}) already uses {paths.home}",
-                hint="hydra-box status asks it; another HYDRA_BOX_HOME makes another box",
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-@contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening TCP socket.
-
-    Raises:
-        Conflict: the port is taken.
-        ConfigError: the address is not one of this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise Conflict(
-                    f"port {port} on {host} is taken{_taken_by(port)}",
-                    hint="hydra-box serve --port 0 takes a free one; HYDRA_BOX_PORT sets it",
-                ) from error
-            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-        yield listener
-
-
-def _taken_by(port: int) -> str:
-    """Who holds a port, where this user may know."""
-    with contextlib.suppress(psutil.Error):
-        for one in psutil.net_connections("tcp"):
-            listens = one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
-            if listens and one.pid:
-                return f" by {psutil.Process(one.pid).name()} (pid {one.pid})"
-    return ""
-
-
-@contextmanager
-def _listen_privately(paths: Paths) -> Iterator[socket.socket]:
-    """The UNIX socket of the management API, for this user only."""
-    paths.management_socket.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        # The umask of the daemon makes it 0600.
-        listener.bind(str(paths.management_socket))
-        try:
-            yield listener
-        finally:
-            paths.management_socket.unlink(missing_ok=True)
 
 
 async def _serve(
@@ -152,12 +85,12 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    async with _assemble(paths, settings, url, environ) as (box, supervisor):
+    async with assemble(paths, settings, url, environ) as (box, supervisor):
         _refuse_open_bind(host, box)
         app = create_app(box)
-        with _listen_privately(paths) as private:
+        with listen_privately(paths) as private:
             await box.services.load()
-            async with _http(app, listener), _http(Trusted(app), private):
+            async with http_server(app, listener), http_server(Trusted(app), private):
                 log.info("Hydra Box %s answers at %s (pid %d)", __version__, url, os.getpid())
                 verifying = asyncio.create_task(box.runtimes.verify_new())
                 flushing = asyncio.create_task(_flush_keys(box.keys))
@@ -166,7 +99,7 @@ async def _serve(
                 verifying.cancel()
                 flushing.cancel()
                 await asyncio.gather(verifying, flushing, return_exceptions=True)
-                await _finish(box, supervisor)
+                await finish(box, supervisor)
     log.info("stopped")
 
 
@@ -178,7 +111,7 @@ async def _until(stop: asyncio.Event, supervisor: Supervisor) -> None:
     stopping.cancel()
 
 
-async def _finish(box: Box, supervisor: Supervisor) -> None:
+async def finish(box: Box, supervisor: Supervisor) -> None:
     """Take no new request, let those under way end, then end the engines."""
     box.relay.stop_accepting()
     with contextlib.suppress(TimeoutError):
@@ -190,9 +123,10 @@ async def _finish(box: Box, supervisor: Supervisor) -> None:
 
 
 @asynccontextmanager
-async def _assemble(
+async def assemble(
     paths: Paths, settings: Settings, url: str, environ: Mapping[str, str]
 ) -> AsyncIterator[tuple[Box, Supervisor]]:
+    """Every room, wired; the supervisor beside it, which only the daemon starts and stops."""
     store = await Store.open(paths.database)
     try:
         events = EventBus()
@@ -276,7 +210,7 @@ class _HttpServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _http(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+async def http_server(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     """An HTTP server on a socket, for as long as the block runs."""
     config = uvicorn.Config(
         app,

@@ -7,7 +7,6 @@ import contextlib
 import os
 import platform
 import shutil
-import socket
 import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from hydra_box.engines.discover import discover
 from hydra_box.errors import ConfigError, HydraError
 from hydra_box.messages import BoxStatus
 from hydra_box.process import INSTANCE_VARIABLE, find_leftovers
+from hydra_box.sockets import listen
 from hydra_box.types import Finding, Gpu, Severity
 
 INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
@@ -109,36 +109,11 @@ def check_models(paths: Paths) -> list[Finding]:
 
 def check_port(settings: Settings) -> Finding:
     """Whether a daemon could listen; only to be asked where none of ours does."""
-    where = f"port {settings.port} on {settings.host}"
-    problem = _cannot_listen(settings)
-    if problem is None:
-        return finding("port", INFO, f"{where} is free")
-    text = f"{where} cannot be used: {problem}{_listener(settings.port)}"
-    hint = "choose another with --port, or set it with HYDRA_BOX_PORT"
-    return finding("port", ERROR, text, hint)
-
-
-def _cannot_listen(settings: Settings) -> str | None:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            return error.strerror or str(error)
-    return None
-
-
-def _listener(port: int) -> str:
-    """Who has the port, where this user may know."""
     try:
-        for one in psutil.net_connections("tcp"):
-            listens = one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
-            if listens and one.pid:
-                return f", by {psutil.Process(one.pid).name()} (pid {one.pid})"
-    except psutil.Error:
-        return ""
-    return ""
+        with listen(settings.host, settings.port):
+            return finding("port", INFO, f"port {settings.port} on {settings.host} is free")
+    except HydraError as error:
+        return finding("port", ERROR, error.message, error.hint)
 
 
 def check_unverified(paths: Paths, environ: Mapping[str, str]) -> list[Finding]:

@@ -10,7 +10,7 @@ from hydra_box.types import ExitExplanation, Frozen, ProcessExit
 LONGEST_LINE = 300
 
 
-class _Rule(Frozen, frozen=True, kw_only=True):
+class Rule(Frozen, frozen=True, kw_only=True):
     """A pattern in the log; ``fact`` and ``hint`` may quote its groups as ``{0}``, ``{1}``."""
 
     pattern: str
@@ -23,113 +23,113 @@ _FETCH_AGAIN = "get the file again and compare its checksum"
 _NEWER = "run: hydra-box engines install llama.cpp"
 
 RULES = (
-    _Rule(
+    Rule(
         pattern=r"allocating ([\d.]+) MiB on device (\d+): cudaMalloc failed: out of memory",
         fact="not enough GPU memory: GPU {1} could not give {0} MiB more",
         hint=_SMALLER,
     ),
-    _Rule(
+    Rule(
         pattern=r"failed to allocate (?:CUDA|ROCm|Vulkan)(\d+) buffer of size (\d+)",
         fact="not enough GPU memory: GPU {0} could not give {1} bytes more",
         hint=_SMALLER,
     ),
-    _Rule(pattern=r"CUDA error: out of memory", fact="not enough GPU memory", hint=_SMALLER),
-    _Rule(
+    Rule(pattern=r"CUDA error: out of memory", fact="not enough GPU memory", hint=_SMALLER),
+    Rule(
         pattern=r"no kernel image is available for execution on the device",
         fact="this build of llama.cpp has no code for this GPU",
         hint=_NEWER,
     ),
-    _Rule(
+    Rule(
         pattern=r"CUDA driver version is insufficient for CUDA runtime version",
         fact="the NVIDIA driver is older than the CUDA that this llama.cpp was built with",
         hint="update the NVIDIA driver",
     ),
-    _Rule(pattern=r"CUDA error: (.+)", fact="the GPU failed: {0}", hint="see: hydra-box doctor"),
-    _Rule(
+    Rule(pattern=r"CUDA error: (.+)", fact="the GPU failed: {0}", hint="see: hydra-box doctor"),
+    Rule(
         pattern=r"insufficient memory \(attempted to allocate ([\d.]+) MB\)",
         fact="not enough memory: {0} MB more were refused",
         hint=_SMALLER,
     ),
-    _Rule(
+    Rule(
         pattern=r"failed to allocate buffer of size (\d+)",
         fact="not enough memory: {0} bytes more were refused",
         hint=_SMALLER,
     ),
-    _Rule(
+    Rule(
         pattern=r"failed to allocate buffer for kv cache",
         fact="not enough memory for the KV cache",
         hint=_SMALLER,
     ),
-    _Rule(
+    Rule(
         pattern=r"std::bad_alloc|[Cc]annot allocate memory|failed to allocate (?:compute|CPU)",
         fact="not enough memory",
         hint=_SMALLER,
     ),
-    _Rule(
+    Rule(
         pattern=r"failed to open (?:GGUF )?file '([^'\n]*)' \((?:No such file[^)]*)\)",
         fact="the model's file {0} does not exist",
         hint="give the path of a GGUF file",
     ),
-    _Rule(
+    Rule(
         pattern=r"failed to open (?:GGUF )?file '([^'\n]*)'(?: \(([^)\n]*)\))?",
         fact="the model's file {0} could not be opened: {1}",
         hint="check who may read the file",
     ),
-    _Rule(
+    Rule(
         pattern=r"invalid magic characters",
         fact="the model's file is not a GGUF file",
         hint=_FETCH_AGAIN,
     ),
-    _Rule(
+    Rule(
         pattern=r"data is not within the file bounds",
         fact="the model's file is truncated or corrupt: it ends before its tensors do",
         hint=_FETCH_AGAIN,
     ),
-    _Rule(
+    Rule(
         pattern=r"gguf_init_from_\w+: (failed to read .+|.*(?:invalid|duplicate|corrupt).*)",
         fact="the model's file is corrupt: {0}",
         hint=_FETCH_AGAIN,
     ),
-    _Rule(
+    Rule(
         pattern=r"unknown model architecture: '([^'\n]*)'",
         fact="this llama.cpp does not know the model's architecture {0!r}",
         hint=_NEWER,
     ),
-    _Rule(
+    Rule(
         pattern=r"unknown pre-tokenizer type: '([^'\n]*)'",
         fact="this llama.cpp does not know the model's tokenizer {0!r}",
         hint=_NEWER,
     ),
-    _Rule(
+    Rule(
         pattern=r"missing tensor '([^'\n]*)'|wrong number of tensors|wrong shape",
         fact="the model's file does not hold the tensors that its architecture needs",
         hint=_FETCH_AGAIN,
     ),
-    _Rule(
+    Rule(
         pattern=r"error loading model: (.+)",
         fact="llama.cpp could not load the model: {0}",
         hint=_FETCH_AGAIN,
     ),
-    _Rule(
+    Rule(
         pattern=r"error while loading shared libraries: ([^:\n]+): (.+)",
         fact="llama.cpp lacks the shared library {0}: {1}",
         hint=_NEWER,
     ),
-    _Rule(
+    Rule(
         pattern=r"No module named '(\w+)'",
         fact="the Python package {0} is not installed where this runtime looks for it",
         hint="install Hydra Box again, or run: hydra-box engines install llama.cpp",
     ),
-    _Rule(
+    Rule(
         pattern=r"error: (?:invalid argument|unrecognized arguments|unknown argument): (\S+)",
         fact="this llama.cpp does not know the option {0}: its version does not fit",
         hint=_NEWER,
     ),
-    _Rule(
+    Rule(
         pattern=r"couldn't bind HTTP server socket, hostname: ([^,\n]+)",
         fact="llama.cpp could not listen on {0}: the directory is missing or the name is taken",
     ),
-    _Rule(
+    Rule(
         pattern=r"GGML_ASSERT\((.+)\) failed",
         fact="llama.cpp stopped at an inner check: {0}",
         hint=_NEWER,

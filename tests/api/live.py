@@ -23,6 +23,7 @@ from hydra_box.engines import ENGINES
 from hydra_box.engines.build_llama_cpp import build
 from hydra_box.engines.install import Builder
 from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.sockets import listen_privately
 from hydra_box.types import Scope
 from tests.fakes.engine import install_as_built
 
@@ -86,18 +87,21 @@ class LiveBox:
         settings = Settings()
         with (
             socket.create_server(("127.0.0.1", 0)) as listener,
-            daemon._listen_privately(paths) as private,
+            listen_privately(paths) as private,
         ):
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            assembled = daemon._assemble(paths, settings, self.url, self._environ)
+            assembled = daemon.assemble(paths, settings, self.url, self._environ)
             async with assembled as (box, supervisor):
                 self.box = await self._with_builder(box)
                 app = create_app(self.box)
                 await box.services.load()
-                async with daemon._http(app, listener), daemon._http(Trusted(app), private):
+                async with (
+                    daemon.http_server(app, listener),
+                    daemon.http_server(Trusted(app), private),
+                ):
                     self._started.set_result(None)
                     await self._stop.wait()
-                    await daemon._finish(box, supervisor)
+                    await daemon.finish(box, supervisor)
 
     async def _with_builder(self, box: Box) -> Box:
         if self._builder is build:

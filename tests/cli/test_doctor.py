@@ -118,7 +118,7 @@ def test_a_port_that_another_program_has(look: Look) -> None:
         port = other.getsockname()[1]
         found = look(HYDRA_BOX_PORT=str(port))["port"]
     assert found.severity is Severity.ERROR
-    assert f"port {port} on 127.0.0.1 cannot be used" in found.message
+    assert f"port {port} on 127.0.0.1 is taken by" in found.message
     assert f"(pid {os.getpid()})" in found.message
     assert found.hint is not None
 

@@ -21,7 +21,7 @@ from tests.e2e.streams import chat, leave, open_stream, read_whole
 
 
 async def test_sigterm_lets_a_stream_finish_and_leaves_nothing(start_box: StartBox) -> None:
-    box = start_box()
+    box = start_box(drain_timeout_seconds=300)
     view = await asyncio.to_thread(box.deploy, DeployRequest(model="demo"))
     key = box.key("k", Scope.INFERENCE)
     (pid,) = [one.pid for one in view.instances]
@@ -59,7 +59,7 @@ def test_a_taken_port_is_named_with_who_has_it(start_box: StartBox, tmp_path: Pa
     assert refused.returncode == 5
     assert f"port {port} on 127.0.0.1 is taken by" in refused.stderr
     assert f"(pid {box.process.pid})" in refused.stderr
-    assert "hint: hydra-box serve --port 0" in refused.stderr
+    assert "hint: choose another with --port" in refused.stderr
 
 
 def test_a_state_directory_that_cannot_be_written(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def all_busy(box: RunningBox, name: str) -> bool:
 
 
 async def test_scale_strike_drain_and_delete(start_box: StartBox) -> None:
-    box = start_box()
+    box = start_box(drain_timeout_seconds=300)
     deployed = run_json(box, "deploy", "demo", "--name", "story", "--wait")
     model = deployed["access_name"]
     assert deployed["status"] == "RUNNING"
@@ -74,7 +74,7 @@ async def test_scale_strike_drain_and_delete(start_box: StartBox) -> None:
 
 async def scale_down_while_streaming(box: RunningBox, key: str, model: str) -> None:
     """Streams that run on all three instances finish, though two are to go."""
-    body = chat(model, max_tokens=1000, ignore_eos=True, stream=True)
+    body = chat(model, max_tokens=500, ignore_eos=True, stream=True)
     streams = [asyncio.create_task(read_whole(box.url, key, body)) for _ in range(6)]
     await asyncio.to_thread(eventually, lambda: all_busy(box, "story"), what="all three stream")
     run_json(box, "scale", "story", "--instances", "1")
@@ -106,7 +106,7 @@ def delete(box: RunningBox, pids: set[int]) -> None:
 async def test_a_stopped_service_starts_again_and_a_stream_outlives_the_stop(
     start_box: StartBox,
 ) -> None:
-    box = start_box()
+    box = start_box(drain_timeout_seconds=300)
     view = await asyncio.to_thread(box.deploy, DeployRequest(model="demo"))
     key = box.key("k", Scope.INFERENCE)
     body = chat(view.access_name, max_tokens=500, ignore_eos=True, stream=True)

@@ -178,7 +178,7 @@ def test_sigterm_ends_it_at_once_also_in_the_middle_of_an_answer(place: Path, ti
 
 
 def model_file(place: Path, fault: str) -> Path:
-    path = directory / f"{fault}.gguf"
+    path = place / f"{fault}.gguf"
     whole = write_tiny_gguf(path, architecture="frobnicate" if fault == "unknown" else "llama")
     content = whole.read_bytes()
     if fault == "truncated":

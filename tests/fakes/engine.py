@@ -24,7 +24,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 
 VERSION = "9999"
@@ -150,7 +150,9 @@ class FakeEngine:
     def _words(self) -> list[str]:
         return [f"word{number} " for number in range(self.options.chunks)]
 
-    def _result(self, kind: str, choices: list[object], *, usage: bool = True) -> dict[str, object]:
+    def _result(
+        self, kind: str, choices: Sequence[object], *, usage: bool = True
+    ) -> dict[str, object]:
         result: dict[str, object] = {
             "id": f"fake-{self.chats}",
             "object": kind,
