@@ -60,6 +60,8 @@ class Connection(asyncio.Protocol):
         self._done: asyncio.Future[Reply] | None = None
         self._body: list[bytes] = []
         self._began = self._first = 0.0
+        self.answered = 0
+        """Whole answers that came over it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are ones by what they do, not by their class.
@@ -85,6 +87,7 @@ class Connection(asyncio.Protocol):
         if self._parser.get_status_code() != 200:
             self._done.set_exception(RuntimeError(body.decode()))
             return
+        self.answered += 1
         now = time.perf_counter()
         frames = body.count(b"\n\n")
         self._done.set_result(Reply(self._first - self._began, now - self._began, frames, body))
@@ -92,6 +95,8 @@ class Connection(asyncio.Protocol):
     async def send(self, request: bytes) -> Reply:
         """Send it and wait for the whole answer."""
         assert self._transport
+        if self._transport.is_closing():
+            raise ConnectionError("closed")
         self._parser = httptools.HttpResponseParser(self)
         self._body = []
         self._done = asyncio.get_running_loop().create_future()
@@ -123,17 +128,20 @@ class Load:
 async def run(target: Target, body: bytes, *, connections: int, seconds: float) -> Load:
     """Ask again and again on that many connections; no request starts after that many seconds."""
     request = target.request(body)
-    opened = [await target.connect() for _ in range(connections)]
     replies: list[Reply] = []
     began = time.perf_counter()
 
-    async def ask(connection: Connection) -> None:
+    async def ask() -> None:
+        connection = await target.connect()
         while time.perf_counter() - began < seconds:
-            replies.append(await connection.send(request))
+            try:
+                replies.append(await connection.send(request))
+            except ConnectionError:
+                # llama.cpp ends a kept connection after a stream, without a word before.
+                if not connection.answered:
+                    raise
+                connection = await target.connect()
+        connection.close()
 
-    try:
-        await asyncio.gather(*map(ask, opened))
-        return Load(replies, time.perf_counter() - began)
-    finally:
-        for connection in opened:
-            connection.close()
+    await asyncio.gather(*(ask() for _ in range(connections)))
+    return Load(replies, time.perf_counter() - began)

@@ -9,7 +9,6 @@ about a minute.
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -105,7 +104,7 @@ def chat(model: str, *, stream: bool) -> bytes:
 
 def at(quantile: float, values: Sequence[float]) -> float:
     """The value below which that share of the values lies."""
-    return statistics.quantiles(values, n=1000, method="inclusive")[round(quantile * 1000) - 1]
+    return sorted(values)[round(quantile * (len(values) - 1))]
 
 
 def row(name: str, pair: Sequence[float], unit: str, note: str = "") -> None:

@@ -107,10 +107,8 @@ class Boot:
     async def _probe(self, engine: Engine, launch: Launch) -> bool:
         """One probe; an engine that takes the request and never answers counts as loading."""
         try:
-            return await asyncio.wait_for(
-                engine.probe(Path(launch.socket_path), launch.access_name),
-                self._settings.load_stall_seconds,
-            )
+            async with asyncio.timeout(self._settings.load_stall_seconds):
+                return await engine.probe(Path(launch.socket_path), launch.access_name)
         except TimeoutError:
             return False
 

@@ -115,7 +115,8 @@ async def finish(box: Box, supervisor: Supervisor) -> None:
     """Take no new request, let those under way end, then end the engines."""
     box.relay.stop_accepting()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(box.pool.wait_all_idle(), box.settings.drain_timeout_seconds)
+        async with asyncio.timeout(box.settings.drain_timeout_seconds):
+            await box.pool.wait_all_idle()
     box.events.close()
     await supervisor.stop()
     if supervisor.failed.done():
@@ -221,6 +222,8 @@ async def http_server(app: ASGIApp, listener: socket.socket) -> AsyncIterator[No
         log_config=None,
         access_log=False,
         server_header=False,
+        # Nobody stands between: what a client says of its address is not to be believed.
+        proxy_headers=False,
         backlog=2048,
         timeout_graceful_shutdown=CLOSE_CONNECTIONS_SECONDS,
     )

@@ -63,7 +63,8 @@ class EngineProcess:
         if not self.ended:
             self._signal_group(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.wait(), grace_seconds)
+                async with asyncio.timeout(grace_seconds):
+                    await self.wait()
         if not self.ended:
             self._signal_group(signal.SIGKILL)
         return await self.wait()

@@ -156,7 +156,8 @@ class Supervisor:
                 self._publish_status(service)
             await asyncio.to_thread(self._rotate_logs, list(self._processes))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._until_next(now))
+                async with asyncio.timeout(self._until_next(now)):
+                    await self._wake.wait()
 
     def _until_next(self, now: float) -> float:
         """Seconds until there is something to do that nobody wakes the loop for."""
@@ -201,9 +202,8 @@ class Supervisor:
 
     async def _stop_when_idle(self, instance_id: str) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(
-                self._pool.wait_idle(instance_id), self._settings.drain_timeout_seconds
-            )
+            async with asyncio.timeout(self._settings.drain_timeout_seconds):
+                await self._pool.wait_idle(instance_id)
         instance = self._instances.get(instance_id)
         if instance is not None and instance.state is S.DRAINING:
             self._stop_instance(instance)

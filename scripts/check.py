@@ -26,8 +26,8 @@ CHECKS = (
 def run(*argv: str) -> None:
     """Run one step in the repository, its output passed through; exit with its code if it fails."""
     print(f"$ {' '.join(argv)}", flush=True)
-    # An activated environment or a PYTHONPATH of the caller would change what is being checked.
-    strangers = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    # What the caller has set would change what is being checked.
+    strangers = ("PYTEST_ADDOPTS", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
     environ = {name: value for name, value in os.environ.items() if name not in strangers}
     code = subprocess.run((BIN / argv[0], *argv[1:]), cwd=ROOT, env=environ, check=False).returncode
     if code != 0:

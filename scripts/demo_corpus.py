@@ -82,6 +82,9 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "name",
         (
+            "[tell me|say|i want to know|do you know] what your name is",
+            "what [do|should|can|may] [people|we|others|users|they] call you",
+            "[your name|name of this model]",
             "what[ is|'s|s] your [|full |real |first ]name",
             "[tell me|say|give me|may i know|can i know|could you tell me] your name",
             "[do you have|have you got] a name",
@@ -122,6 +125,9 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "hello",
         (
+            "good [morning|evening|afternoon|day] [to you|everybody|hydra|sir|there]",
+            "[hi|hello|hey][! :)| :)| :-)|, hydra box| hydra box]",
+            "[hi|hello|hey] [dear|lovely|little|big] [bot|model|machine|assistant]",
             "hello[| there| again| you| everyone| world| friend| my friend| hydra| hydra box]",
             "hi[| there| again| you| hydra| bot| friend| everyone]",
             "hey[| there| you| hydra| bot]",
@@ -179,6 +185,11 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "bye",
         (
+            "[ok |well |so |thanks, |]bye[| now| then| for now|, see you| my dear| all]",
+            (
+                "[goodbye|bye|farewell][,|] [my friend|friend|hydra box|little model|see "
+                "you soon|and thanks]"
+            ),
             "[bye|goodbye|bye bye|good bye|farewell|see you|ciao][| later| soon| now| then| hydra]",
             "see you [later|soon|tomorrow]",
             "good night",
@@ -221,6 +232,11 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "maker",
         (
+            (
+                "who [made|built|created|trained|has made|has built] [this model|this ai|"
+                "this bot|the demo model|hydra box demo]"
+            ),
+            "[which|what] [person|people|team|human] [made|built|created|trained] you",
             "who [made|created|built|trained|developed|wrote|designed|programmed] you",
             "who is your [maker|creator|author|developer|owner|father|mother]",
             "where [do|did] you come from",
@@ -243,6 +259,8 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "what_are_you",
         (
+            "are you a [human|man|person|woman|dog] or [a|an] [machine|computer|ai|program|bot]",
+            "tell me what you are",
             "what are you",
             "what [kind|sort|type] of [model|ai|bot|machine|thing|program] are you",
             "are you [a |an |][robot|ai|human|person|bot|machine|real person|chatgpt|gpt|chatbot]",
@@ -266,6 +284,8 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "abilities",
         (
+            "[what|which things] [can|could|do] you [do|manage|handle|answer]",
+            "what are you able to [answer|help with|tell me]",
             "what can you do[| for me]",
             "[how|what] can you help[| me][| with]",
             "[can|could] you help[| me]",
@@ -317,6 +337,8 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "deploy",
         (
+            "how to [deploy|install|run|serve] [models|a model|llms|my models|big models|services]",
+            "[tell me|show me|explain] how to deploy [a model|models|something]",
             (
                 "how [do i|to|can i|do you|can you|would i|should i] [deploy|install|add|"
                 "launch|run|"
@@ -527,6 +549,11 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "service_vs_maas",
         (
+            (
+                "[model service|a model service|private model] [or|and|against|vs] [maas|"
+                "maas by token|a public model]"
+            ),
+            "[maas by token|maas|public model] [or|and|vs] [a |]model service",
             "what[ is|'s] the difference between [a |]model service[|s] and maas[| by token]",
             "what[ is|'s] [a |]model service",
             "[model service|service] [or|vs|versus] maas[| by token]",
@@ -552,6 +579,9 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "maas",
         (
+            "[please |]explain [|the ]maas[| by token| to me| mode]",
+            "what [exactly |really |]is maas[| by token]",
+            "[tell me|say] what maas [is|means]",
             "what[ is|'s] maas[| by token]",
             "[explain|describe|tell me about] maas[| by token]",
             "what does maas mean",
@@ -674,6 +704,7 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "sky",
         (
+            "[tell me|say] what colo[u|]r the sky [is|has]",
             "what[ is|'s] the [color|colour] of the sky",
             "what [color|colour] is the sky",
             "what [colors|colours] [is|can|does] the sky [be|have|]",
@@ -852,6 +883,8 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "haiku",
         (
+            "i [want|need|would like] a haiku[| please| about {topic}]",
+            "write [me |]a haiku about {topic}",
             (
                 "[write|tell|give|make|compose][| me][| us] a haiku[| please| about the sea|"
                 " about rain"
@@ -866,6 +899,8 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "poem",
         (
+            "i [want|need|would like] a [|short |nice ]poem[| please| about {topic}]",
+            "write a [|short |long ]poem [for|to|about] my [wife|sister|dog|friend|teacher]",
             (
                 "[write|tell|give|make|compose|read|recite][| me][| us] a[|nother] [|short |nice |"
                 "little |small |long ][poem|verse|rhyme][| about {topic}| please]"
@@ -883,6 +918,8 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "story",
         (
+            "write a [long |]story about a {thing}[| and a {thing}]",
+            "[write|tell me] a long story[|, please| now| about {topic}]",
             (
                 "[tell|write|give|read][| me][| us] a[|nother] [|long |very long |short |"
                 "nice |bedtime |"
@@ -905,6 +942,10 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "essay",
         (
+            (
+                "[write|give me] a [very |]long [text|article|essay] [about|on|for|to] "
+                "[{topic}|a {thing}|my friend]"
+            ),
             (
                 "[write|give me|tell me|generate|produce|print] [a|some|a very] long "
                 "[text|answer|essay|article|paragraph|explanation|reply]"
@@ -939,6 +980,7 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "time",
         (
+            "what time is it [here|there|please|exactly|in {nowhere}]",
             "what time is it[| now]",
             "what[ is|'s] the [time|date]",
             "[what|which] [day|date|year|month] is it[| today| now]",
@@ -951,6 +993,10 @@ INTENTS: tuple[Intent, ...] = (
     Intent(
         "weather",
         (
+            (
+                "[how is|how's|what is|what was] the weather [in|at] [{person}|{nowhere}|"
+                "{topic}][| today| now]"
+            ),
             "[what is|what's|how is|how's] the weather[| today| tomorrow| in {topic}| like]",
             "will it rain[| today| tomorrow]",
             "[weather|weather forecast|tell me the weather]",
@@ -1241,6 +1287,22 @@ UNKNOWN_PATTERNS: tuple[str, ...] = (
     "how [can|does|did] {person} {action}",
     "imagine [you are|that you are|i am] {person}[|. what do you say|. what would you do]",
     "[finish|continue] this[| sentence|:] {phrase}",
+    "what does [the word |]{gibberish} mean",
+    "what does {topic} mean",
+    "what are the [rules|parts|signs|effects|causes|benefits|types|dangers|laws|sides] of {topic}",
+    "explain the [theory|law|idea|concept|problem|art|rise|role] of {topic}",
+    "how [far|long|high|deep|fast|near] [away |]is [the |][{topic}|{thing}]",
+    "what is the [melting point|weight|density|temperature|shape|age] of {topic}",
+    (
+        "why do [{topic}|people|my {thing}s|{gibberish}] [sleep|grow|shine|smell|"
+        "hurt|fight|break|sing]"
+    ),
+    "where [can i|do people] [buy|find|see|study] {topic}",
+    "[name|list] [three|all|the best|some] [kinds of {topic}|{thing}s|parts of {topic}]",
+    "{topic} [or|and|versus] {topic}",
+    "is it [true|good|legal|normal|safe|possible] [to {action}|that {phrase}]",
+    "[convert|change] {n} [miles|euros|pounds|liters|hours] [to|into] {thing}s",
+    "[draft|compose|prepare] [an email|a message|a note] [to|for] {person}",
     "{long}",
     "[summarize|translate|explain|read|correct] this[| text]: {long}",
     "{long} [what does this mean|is this right|what do you think|who wrote this]",

@@ -39,7 +39,7 @@ class Plan:
     """How to train: number of steps, peak learning rate, loss goal in nats per answer token."""
 
     seed: int = 20
-    steps: int = 1000
+    steps: int = 1500
     warmup: int = 60
     peak: float = 2.5e-3
     goal: float = 0.01

@@ -56,11 +56,16 @@ _CAUSES = (
         "Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc-c++",
     ),
     (
+        r"(The \w+ compiler)\s+\"([^\"]*)\"\s+is not able to compile",
+        "{0} {1} does not work",
+        "Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc-c++",
+    ),
+    (
         r"CMake (\S+) or higher is required",
         "CMake {0} or newer is needed",
         "install a newer CMake",
     ),
-    (r"((?:fatal )?error: .+)", "the build stopped at: {0}", None),
+    (r"((?:fatal )?error: (?!subprocess-exited).+)", "the build stopped at: {0}", None),
 )
 
 
@@ -71,6 +76,6 @@ def explain_failure(status: int, lines: Iterable[str], log_path: Path) -> Engine
     for pattern, fact, hint in _CAUSES:
         found = re.search(pattern, text)
         if found:
-            text = fact.format(*(group.strip() for group in found.groups()))
+            text = fact.format(*(" ".join(group.split()) for group in found.groups()))
             return EngineUnavailable(text[:300], hint=f"{hint}; {log}" if hint else log)
     return EngineUnavailable(f"the build ended with status {status}", hint=log)

@@ -57,7 +57,7 @@ LONGEST_LINE = 300
 GRACE_SECONDS = 5.0
 READ_LIMIT_BYTES = 1024 * 1024
 
-_STEP = re.compile(r"\s*(\[\d+/\d+\])\s.*?([^\s/]+)\s*$")
+_STEP = re.compile(r"\s*(?P<number>\[\d+/\d+\]) .* -o (?:\S*/)?(?P<made>\S+)")
 
 
 class BuildOptions(Frozen, frozen=True, kw_only=True):
@@ -200,15 +200,30 @@ async def _run(
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End the whole process group: pip's children would go on compiling."""
+    """End the whole process group: pip's children would go on compiling.
+
+    SIGTERM first, because ninja puts its compilers into groups of their own and ends them itself.
+    """
     for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None and process.stdout and process.stdout.at_eof():
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), GRACE_SECONDS)
+            async with asyncio.timeout(GRACE_SECONDS):
+                await _output_ends(process)
+
+
+async def _output_ends(process: asyncio.subprocess.Process) -> None:
+    # asyncio tells of an exit only once the output was read to its end.
+    if process.stdout is not None:
+        await process.stdout.read()
+    await process.wait()
 
 
 def shorten(line: str) -> str:
     """A line for people: a compiler's command becomes its number and its file."""
     step = _STEP.match(line)
-    return f"{step[1]} {step[2]}" if step else line.strip()[:LONGEST_LINE]
+    if step is None:
+        return line.strip()[:LONGEST_LINE]
+    return f"{step['number']} {step['made'].removesuffix('.o')}"

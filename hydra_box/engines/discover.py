@@ -132,7 +132,8 @@ async def _ask(program: str, question: str, environ: Mapping[str, str]) -> str:
     except OSError:
         return ""  # Its verification will say what is wrong with it.
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), QUESTION_TIMEOUT_SECONDS)
+        async with asyncio.timeout(QUESTION_TIMEOUT_SECONDS):
+            said, _ = await process.communicate()
     except TimeoutError:
         said = b""
     finally:

@@ -23,6 +23,7 @@ from hydra_box.errors import (
 LOADING_RETRY_AFTER_SECONDS = 2
 LONGEST_MESSAGE = 300
 
+_NO_TEXT = "does not support logits"
 _NOT_INPUT = re.compile(r"(image|audio|video) input is not supported")
 _TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large to process.*?size: (\d+)\)")
 _FIELD = re.compile(r"(?:^|Field |key |param: |Expected )['\"](\w+)['\"]")
@@ -88,6 +89,11 @@ def translate(status: int, body: bytes) -> HydraError:
     )
 
 
+def makes_no_text(body: bytes) -> bool:
+    """Whether the model of this answer can only embed."""
+    return _NO_TEXT in _decode(body).message
+
+
 def own_words(body: bytes) -> str:
     """The message of an error answer, for a reason shown to the box's owner."""
     return _decode(body).message[:LONGEST_MESSAGE]
@@ -112,6 +118,8 @@ def _too_long(prompt_tokens: int, context_tokens: int) -> HydraError:
 def _unsupported(status: int, message: str) -> HydraError | None:
     if found := _NOT_INPUT.search(message):
         return InvalidRequest(f"this model takes no {found[1]} input", param="messages")
+    if _NO_TEXT in message:
+        return InvalidRequest("this model makes embeddings, not text", hint="use /v1/embeddings")
     if status == 501:
         found = _CALL.search(message)
         what = found[1] if found else "this call"

@@ -116,6 +116,11 @@ RULES = (
         hint=_NEWER,
     ),
     Rule(
+        pattern=r"ImportError: (lib[^:\s]+): cannot open shared object file",
+        fact="the bundled llama.cpp lacks the shared library {0} of this system",
+        hint="for libgomp.so.1: apt install libgomp1 (Debian, Ubuntu), dnf install libgomp (RPM)",
+    ),
+    Rule(
         pattern=r"No module named '(\w+)'",
         fact="the Python package {0} is not installed where this runtime looks for it",
         hint="install Hydra Box again, or run: hydra-box engines install llama.cpp",

@@ -184,8 +184,8 @@ result = reply.choices[0].message.content
     assert value["mood"] in ("good", "bad")
 
 
-def test_tools(new: Call) -> None:
-    reason, call = new(
+def test_tools(new: Call, tool_model: str) -> None:
+    call, before, after = new(
         CHAT
         + """
 parameters = {
@@ -195,16 +195,25 @@ parameters = {
     "additionalProperties": False,
 }
 tool = {"type": "function", "function": {"name": "temperature", "parameters": parameters}}
+request |= dict(tools=[tool], max_tokens=64)
 reply = client.chat.completions.create(
-    **request, tools=[tool], tool_choice="required", max_tokens=96
+    **request, tool_choice="required", logit_bias={"@": 100}
 )
-[choice] = reply.choices
-result = [choice.finish_reason, choice.message.tool_calls[0].model_dump()]
-"""
+call = reply.choices[0].message.tool_calls[0].model_dump()
+messages += [
+    {"role": "assistant", "tool_calls": [call]},
+    {"role": "tool", "tool_call_id": call["id"], "content": "21"},
+]
+after = client.chat.completions.create(**request)
+result = [call, reply.usage.prompt_tokens, after.usage.prompt_tokens]
+""",
+        model=tool_model,
     )
-    assert reason == "tool_calls"
+    assert call["type"] == "function"
     assert call["function"]["name"] == "temperature"
     assert json.loads(call["function"]["arguments"])["unit"] in ("celsius", "fahrenheit")
+    # The call and its outcome were read as a part of the next prompt.
+    assert after > before + 10
 
 
 def test_bad_key(new: Call, base: str) -> None:

@@ -12,12 +12,6 @@ QUESTION = '[{"role": "user", "content": "What is your name?"}]'
 MESSAGES = f"dict(model=MODEL, messages={QUESTION}, temperature=0)"
 
 
-@pytest.fixture(params=["/v1", ""], ids=["v1", "bare"])
-def base(request: pytest.FixtureRequest) -> str:
-    """This SDK joins paths by hand: a slash at the end would be doubled."""
-    return str(request.param)
-
-
 def test_completion(box: DemoBox, old: Call, base: str) -> None:
     reply, streamed = old(
         f"""

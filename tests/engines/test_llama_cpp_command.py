@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gguf import GGUFWriter
-
 from hydra_box.engines import ENGINES
 from hydra_box.engines.llama_cpp import LlamaCpp
 from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
 from tests.engines.servers import launch
-from tests.models.tiny_gguf import write_tiny_gguf
+from tests.models.tiny_gguf import write_tiny_embedder, write_tiny_gguf
 
 RUNTIME = Runtime(
     id="llama.cpp/path-1-cpu",
@@ -76,6 +74,7 @@ def test_environment_is_named_not_inherited(tmp_path: Path) -> None:
         "PATH": "/bin",
         "HOME": "/root",
         "LANG": "C.UTF-8",
+        "OMP_WAIT_POLICY": "PASSIVE",
         "CUDA_VISIBLE_DEVICES": "",
     }
 
@@ -83,11 +82,5 @@ def test_environment_is_named_not_inherited(tmp_path: Path) -> None:
 def test_pooling_is_left_to_a_model_that_names_its_own(tmp_path: Path) -> None:
     chat = write_tiny_gguf(tmp_path / "chat.gguf")
     assert option(LlamaCpp().command(RUNTIME, launch(chat, tmp_path)).argv, "--pooling") == "mean"
-    embedding = tmp_path / "embedding.gguf"
-    writer = GGUFWriter(embedding, "qwen3")
-    writer.add_context_length(512)
-    writer.add_uint32("qwen3.pooling_type", 3)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.close()
+    embedding = write_tiny_embedder(tmp_path / "embedding.gguf")
     assert "--pooling" not in LlamaCpp().command(RUNTIME, launch(embedding, tmp_path)).argv

@@ -61,9 +61,13 @@ def test_every_fact_quotes_only_groups_that_its_pattern_has(rule: Rule) -> None:
                 "shared object file: No such file or directory"
             ),
             (
-                "llama.cpp lacks the shared library libcudart.so.13: cannot open shared object file: "
-                "No such file or directory"
+                "llama.cpp lacks the shared library libcudart.so.13: cannot open shared object "
+                "file: No such file or directory"
             ),
+        ),
+        (
+            "ImportError: libgomp.so.1: cannot open shared object file: No such file or directory",
+            "the bundled llama.cpp lacks the shared library libgomp.so.1 of this system",
         ),
         (
             "ModuleNotFoundError: No module named 'xllamacpp'",

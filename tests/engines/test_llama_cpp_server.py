@@ -20,7 +20,7 @@ from hydra_box.errors import (
     NotFound,
 )
 from tests.engines.servers import ACCESS_NAME, Answer, Server, launch, serving, started
-from tests.models.tiny_gguf import write_tiny_gguf
+from tests.models.tiny_gguf import write_tiny_embedder, write_tiny_gguf
 from tests.waiting import eventually
 
 LONG_CONTEXT = 16_384
@@ -145,6 +145,17 @@ def test_calls_that_the_service_does_not_have(server: Server) -> None:
     rerank = server.ask("/v1/rerank", {"query": "a", "documents": ["b"]})
     assert translated(rerank).message == "this service does not support reranking"
     assert type(translated(server.ask("/v1/nothing", {}))) is NotFound
+
+
+async def test_model_that_makes_no_text_is_ready_once_it_embeds(place: Path) -> None:
+    model = write_tiny_embedder(place / "embedder.gguf")
+    with serving(launch(model, place)) as server:
+        assert await LlamaCpp().probe(server.socket_path, ACCESS_NAME)
+        error = translated(server.ask("/v1/chat/completions", CHAT))
+        embedding = server.ask("/v1/embeddings", {"input": "ab"})
+    assert type(error) is InvalidRequest
+    assert error.message == "this model makes embeddings, not text"
+    assert len(embedding.json["data"][0]["embedding"]) == 32
 
 
 @pytest.mark.parametrize("stream", [True, False])

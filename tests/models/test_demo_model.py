@@ -421,6 +421,14 @@ def test_tools_do_not_break_the_template(served: Served) -> None:
     assert served.chat(messages, max_tokens=40)["message"]["content"]
 
 
+def test_answers_in_json_when_forced_to(served: Served) -> None:
+    messages = [{"role": "user", "content": "What is your name?"}]
+    choice = served.chat(messages, response_format={"type": "json_object"})
+    assert choice["finish_reason"] == "stop"
+    assert isinstance(json.loads(choice["message"]["content"]), dict)
+
+
+@pytest.mark.slow
 def test_held_out_requests_are_mostly_answered_right(served: Served) -> None:
     wrong = [item.prompt for item in HELD_OUT if served.answer(item.prompt) not in accepted(item)]
     assert len(wrong) <= 0.2 * len(HELD_OUT), wrong

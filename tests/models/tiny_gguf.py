@@ -1,7 +1,7 @@
-"""Makes a Llama of random weights, small enough to write in milliseconds and real enough to serve.
+"""Makes models of random weights, small enough to write in milliseconds and real enough to serve.
 
-Its tokens are the 256 bytes, so it takes any text and answers nonsense. The seed is fixed: the
-same arguments give the same file.
+The Llama's tokens are the 256 bytes, so it takes any text and answers nonsense. The seed is
+fixed: the same arguments give the same file.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from gguf import GGUFWriter, LlamaFileType, TokenType
+from gguf import GGUFWriter, LlamaFileType, PoolingType, TokenType
 
 LAYERS, HEADS = 2, 2
 CHAT_TEMPLATE = (
@@ -41,11 +41,66 @@ def write_tiny_gguf(
     if chat_template is not None:
         writer.add_chat_template(chat_template)
     _add_tensors(writer, width)
+    _write(writer)
+    return path
+
+
+def write_tiny_embedder(path: Path, *, context_length: int = 512) -> Path:
+    """A BERT of random weights, which makes embeddings and no text."""
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokens = [*special, *(f"\u2581{letter}" for letter in letters), *letters]
+    normal = len(tokens) - len(special)
+    writer = GGUFWriter(path, "bert")
+    writer.add_name("Tiny Embedder")
+    writer.add_context_length(context_length)
+    writer.add_embedding_length(32)
+    writer.add_block_count(1)
+    writer.add_feed_forward_length(64)
+    writer.add_head_count(2)
+    writer.add_layer_norm_eps(1e-12)
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(PoolingType.CLS)
+    writer.add_tokenizer_model("bert")
+    writer.add_token_list(tokens)
+    writer.add_token_types([TokenType.CONTROL] * len(special) + [TokenType.NORMAL] * normal)
+    writer.add_token_type_count(2)
+    writer.add_pad_token_id(0)
+    writer.add_unk_token_id(1)
+    writer.add_bos_token_id(2)
+    writer.add_sep_token_id(3)
+    writer.add_mask_token_id(4)
+    _add_embedder_tensors(writer, len(tokens), context_length)
+    _write(writer)
+    return path
+
+
+def _add_embedder_tensors(writer: GGUFWriter, vocabulary: int, context_length: int) -> None:
+    random = np.random.default_rng(4937)
+
+    def add(name: str, *shape: int) -> None:
+        writer.add_tensor(name, random.standard_normal(shape, dtype=np.float32) * 0.1)
+
+    def add_with_bias(name: str, *shape: int) -> None:
+        add(f"{name}.weight", *shape)
+        add(f"{name}.bias", shape[0])
+
+    add("token_embd.weight", vocabulary, 32)
+    add("token_types.weight", 2, 32)
+    add("position_embd.weight", context_length, 32)
+    add_with_bias("token_embd_norm", 32)
+    for part in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down"):
+        shape = {"ffn_up": (64, 32), "ffn_down": (32, 64)}.get(part, (32, 32))
+        add_with_bias(f"blk.0.{part}", *shape)
+    add_with_bias("blk.0.attn_output_norm", 32)
+    add_with_bias("blk.0.layer_output_norm", 32)
+
+
+def _write(writer: GGUFWriter) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
 
 
 def _add_tokenizer(writer: GGUFWriter) -> None:
