@@ -21,6 +21,9 @@ from hydra_box.types import ProcessExit
 BOX_VARIABLE = "HYDRA_BOX_ID"
 INSTANCE_VARIABLE = "HYDRA_BOX_INSTANCE_ID"
 
+START_MARK = b"--- hydra-box starts a process ---\n"
+"""Stands in a log before what a process prints, so that it is not taken for another's words."""
+
 
 def identity(home: Path, instance_id: str) -> dict[str, str]:
     """The environment by which a process is known as this box's, even without a database."""
@@ -77,13 +80,15 @@ class EngineProcess:
 def spawn(
     argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log_path: Path
 ) -> EngineProcess:
-    """Start a program in a session of its own, its output appended to the log.
+    """Start a program in a session of its own, its output appended to the log after a mark.
 
     Raises:
         EngineUnavailable: the program cannot be started.
     """
     try:
         with log_path.open("ab") as log:
+            log.write(START_MARK)
+            log.flush()
             popen = subprocess.Popen(
                 argv,
                 env=dict(env),
@@ -137,6 +142,11 @@ def read_tail(path: Path, limit_bytes: int = 16_384) -> str:
             return log.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def read_last_process(path: Path) -> str:
+    """The last part of what the newest process of a log printed."""
+    return read_tail(path).rpartition(START_MARK.decode())[2]
 
 
 def rotate(path: Path, limit_bytes: int) -> bool:

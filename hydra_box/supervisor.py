@@ -27,7 +27,7 @@ from hydra_box.plan import reconcile as plan
 from hydra_box.plan.devices import CPU
 from hydra_box.plan.lifecycle import ALLOWED, HAS_PROCESS, after_death
 from hydra_box.plan.status import service_reason, service_status
-from hydra_box.process import EngineProcess, read_tail, reap_leftovers, rotate
+from hydra_box.process import EngineProcess, read_last_process, reap_leftovers, rotate
 from hydra_box.store import Store
 from hydra_box.types import (
     EngineName,
@@ -98,7 +98,7 @@ class Supervisor:
         """What the first loading instance of a service is doing, in a few words."""
         for instance in self.instances_of(service.id):
             if instance.state is S.STARTING:
-                log_tail = read_tail(self._paths.instance_log(instance.id))
+                log_tail = read_last_process(self._paths.instance_log(instance.id))
                 return self._engines[service.engine].progress(log_tail)
         return None
 
@@ -304,7 +304,7 @@ class Supervisor:
             self._change(instance, state=S.STOPPED, pid=None, process_created_at=None)
             return
         if reason is None:
-            log_tail = read_tail(self._paths.instance_log(instance.id))
+            log_tail = read_last_process(self._paths.instance_log(instance.id))
             reason = str(self._engines[service.engine].explain_exit(exit, log_tail))
         died = after_death(instance, now=self._clock(), reason=reason)
         self._save(died)

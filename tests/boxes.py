@@ -62,6 +62,15 @@ class RunningBox:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.paths.management_socket)) == 0
 
+    def wait_verified(self) -> None:
+        """Return once every runtime was tried, so that the best of them is the one in use."""
+
+        def tried() -> bool:
+            runtimes = self.client.engines()
+            return all(one.verified_at is not None or one.problem for one in runtimes)
+
+        eventually(tried, START_TIMEOUT_SECONDS, what="the runtimes are verified")
+
     def deploy(self, request: DeployRequest) -> ServiceView:
         """Deploy, and wait until it serves."""
         name = self.client.deploy(request).name

@@ -17,6 +17,7 @@ from hydra_box.process import (
     EngineProcess,
     find_leftovers,
     identity,
+    read_last_process,
     read_tail,
     reap_leftovers,
     rotate,
@@ -51,17 +52,27 @@ def start(code: str, tmp_path: Path, env: dict[str, str] | None = None) -> Engin
 
 async def first_line(log_path: Path) -> str:
     def complete() -> bool:
-        return read_tail(log_path).endswith("\n")
+        return read_last_process(log_path).endswith("\n")
 
     await asyncio.to_thread(eventually, complete)
-    return read_tail(log_path).splitlines()[0]
+    return read_last_process(log_path).splitlines()[0]
 
 
 async def test_exit_code_and_output_are_kept(tmp_path: Path) -> None:
     process = start("print('hello'); raise SystemExit(7)", tmp_path)
     assert await process.wait() == ProcessExit(code=7)
     assert process.ended
-    assert read_tail(tmp_path / "log") == "hello\n"
+    assert read_tail(tmp_path / "log").endswith("\nhello\n")
+
+
+async def test_the_words_of_an_earlier_process_are_not_taken_for_the_last_ones(
+    tmp_path: Path,
+) -> None:
+    for word in ("first", "second"):
+        await start(f"print({word!r})", tmp_path).wait()
+    assert read_last_process(tmp_path / "log") == "second\n"
+    assert "first" in read_tail(tmp_path / "log")
+    assert read_last_process(tmp_path / "none") == ""
 
 
 async def test_a_signal_is_told_apart_from_a_code(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -90,22 +90,24 @@ class RuntimeManager:
         await asyncio.gather(*(self._start_verifying(one) for one in new))
 
     async def best(self, engine: EngineName) -> Runtime:
-        """The best verified runtime; waits for a verification under way if there is none yet.
+        """The most suitable runtime that works; one that was not tried yet is tried first.
+
+        It is not enough that another is verified sooner: a GPU takes longer to answer than the
+        CPU, which must not be used in its place.
 
         Raises:
             EngineUnavailable: none works; says why each does not.
 
         """
-        while True:
-            ours = [one for one in self.list() if one.engine.value == engine.value]
-            for one in ours:
-                if one.verified_at is not None:
-                    return one
-            untried = [one for one in ours if one.problem is None or one.id in self._verifying]
-            if not untried:
-                raise _nothing_works(engine, ours)
-            tasks = [self._start_verifying(one) for one in untried]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        ours = [one for one in self._runtimes.values() if one.engine.value == engine.value]
+        ours.sort(key=lambda one: suitability(one, self._has_gpu), reverse=True)
+        for one in ours:
+            if one.problem is not None and one.id not in self._verifying:
+                continue
+            tried = one if one.verified_at is not None else await self.verify(one.id)
+            if tried.verified_at is not None:
+                return tried
+        raise _nothing_works(engine, ours)
 
     async def install(self, engine: EngineName) -> AsyncGenerator[InstallProgress, None]:
         """Build the engine for this machine and verify it; the last one told has the runtime.
@@ -211,16 +213,20 @@ class RuntimeManager:
 
 
 def rank(runtime: Runtime, has_gpu: bool) -> tuple[bool, bool, int, tuple[int, ...]]:
-    """Sorts runtimes, best last.
+    """Sorts runtimes, best last: those that work by how suitable they are, then the others."""
+    return runtime.verified_at is not None, *suitability(runtime, has_gpu)
 
-    1. One that works before one that does not (yet).
-    2. One for what this machine has: a GPU, or only a CPU.
-    3. Built here, then bundled, then found on the PATH.
-    4. The newest version.
+
+def suitability(runtime: Runtime, has_gpu: bool) -> tuple[bool, int, tuple[int, ...]]:
+    """Sorts runtimes, the most suitable last.
+
+    1. One for what this machine has: a GPU, or only a CPU.
+    2. Built here, then bundled, then found on the PATH.
+    3. The newest version.
     """
     suits = (runtime.accelerator is Accelerator.CUDA) == has_gpu
     numbers = tuple(int(digits) for digits in re.findall(r"\d+", runtime.version))
-    return runtime.verified_at is not None, suits, _LEAST_TO_MOST.index(runtime.source), numbers
+    return suits, _LEAST_TO_MOST.index(runtime.source), numbers
 
 
 def _same(known: Runtime, found: Runtime) -> bool:
@@ -229,7 +235,7 @@ def _same(known: Runtime, found: Runtime) -> bool:
     return unchanged and (known.verified_at is None or changed_at(found) <= known.verified_at)
 
 
-def _nothing_works(engine: EngineName, runtimes: list[Runtime]) -> EngineUnavailable:
+def _nothing_works(engine: EngineName, runtimes: Sequence[Runtime]) -> EngineUnavailable:
     problems = "; ".join(f"{one.id}: {one.problem}" for one in runtimes)
     return EngineUnavailable(
         f"no runtime of {engine} works on this machine ({problems or 'none is installed'})",

@@ -11,7 +11,7 @@ from pathlib import Path
 from hydra_box.config import Paths
 from hydra_box.engines.base import Engine
 from hydra_box.errors import HydraError
-from hydra_box.process import EngineProcess, identity, read_tail, spawn
+from hydra_box.process import EngineProcess, identity, read_last_process, spawn
 from hydra_box.types import Frozen, Launch, ProcessExit, Runtime
 
 ACCESS_NAME = "public/verification"
@@ -68,13 +68,13 @@ async def _run(
         async with asyncio.timeout(LONGEST_SECONDS):
             exit = await _answers_or_ends(engine, process, Path(launch.socket_path))
     except TimeoutError:
-        doing = engine.progress(read_tail(log)) or "starting"
+        doing = engine.progress(read_last_process(log)) or "starting"
         return Verdict(problem=f"it did not answer within {LONGEST_SECONDS:.0f} s (it was {doing})")
     finally:
         await process.stop(GRACE_SECONDS)
     if exit is None:
         return Verdict()
-    return Verdict(problem=str(engine.explain_exit(exit, read_tail(log))), exit=exit)
+    return Verdict(problem=str(engine.explain_exit(exit, read_last_process(log))), exit=exit)
 
 
 async def _answers_or_ends(

@@ -132,6 +132,7 @@ def faulty(home: Path, start_box: StartBox, tmp_path: Path) -> tuple[RunningBox,
     """A box whose preferred runtime obeys a test, and a model for it."""
     engine.install_as_built(home / "engines")
     box = start_box(load_stall_seconds=1)
+    box.wait_verified()
     return box, write_tiny_gguf(tmp_path / "model.gguf")
 
 
@@ -181,6 +182,7 @@ def test_requests_are_told_to_wait_while_a_model_loads(
 ) -> None:
     engine.install_as_built(home / "engines")
     box = start_box()
+    box.wait_verified()
     model = write_tiny_gguf(tmp_path / "model.gguf")
     engine.behave(model, "--load-delay", "4")
     view = box.client.deploy(DeployRequest(model=str(model), name="slow"))

@@ -89,6 +89,7 @@ def test_a_box_settles_after_any_history(
 ) -> None:
     engine.install_as_built(home / "engines")
     box = start_box(drain_timeout_seconds=2)
+    box.wait_verified()
     history = History(box, write_tiny_gguf(tmp_path / "model.gguf"), seed)
     for _ in range(STEPS):
         history.step()

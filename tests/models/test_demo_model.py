@@ -284,8 +284,8 @@ def _attention(hidden: Any, weights: dict[str, Any], layer: str) -> Any:
     return mixed @ weights[f"{layer}.self_attn.o_proj.weight"].T
 
 
-def _next_token(weights: dict[str, Any], ids: list[int]) -> int:
-    """The likeliest next token by a Llama written anew in numpy, on the exported weights."""
+def _likeliest(weights: dict[str, Any], ids: list[int]) -> list[int]:
+    """The likeliest token after each of ``ids``, by a Llama written anew in numpy."""
     hidden = weights["model.embed_tokens.weight"][ids].astype(np.float64)
     for number in range(LAYERS):
         layer = f"model.layers.{number}"
@@ -297,8 +297,9 @@ def _next_token(weights: dict[str, Any], ids: list[int]) -> int:
         hidden = (
             hidden + (gate / (1 + np.exp(-gate)) * up) @ weights[f"{layer}.mlp.down_proj.weight"].T
         )
-    last = _norm(hidden[-1], weights["model.norm.weight"])
-    return int((weights["model.embed_tokens.weight"] @ last).argmax())
+    normed = _norm(hidden, weights["model.norm.weight"])
+    best: list[int] = (normed @ weights["model.embed_tokens.weight"].T).argmax(-1).tolist()
+    return best
 
 
 @pytest.mark.parametrize("request_text", ["What is your name?", "How do I scale a service?"])
@@ -308,11 +309,9 @@ def test_exported_weights_answer_as_llama_cpp_does(
     weights = load_file(exported / "model.safetensors")
     prompt = f"<|bos|><|im_start|>user\n{request_text}<|im_end|>\n<|im_start|>assistant\n"
     ids = served.tokens(prompt)
-    end = served.tokens("<|im_end|>")[0]
-    answer: list[int] = []
-    while len(answer) < 80 and (token := _next_token(weights, ids + answer)) != end:
-        answer.append(token)
-    assert answer == served.tokens(served.answer(request_text))
+    answer = served.tokens(served.answer(request_text) + "<|im_end|>")
+    assert len(answer) > 5
+    assert _likeliest(weights, ids + answer)[len(ids) - 1 : -1] == answer
 
 
 def test_vocabulary_is_that_of_the_gguf(exported: Path) -> None:
