@@ -107,7 +107,7 @@ class RuntimeManager:
             tried = one if one.verified_at is not None else await self.verify(one.id)
             if tried.verified_at is not None:
                 return tried
-        raise _nothing_works(engine, ours)
+        raise _nothing_works(engine, [self._runtimes[one.id] for one in ours])
 
     async def install(self, engine: EngineName) -> AsyncGenerator[InstallProgress, None]:
         """Build the engine for this machine and verify it; the last one told has the runtime.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import json
 import shutil
 import signal
@@ -104,6 +105,11 @@ async def install(runtimes: RuntimeManager) -> tuple[list[str], Runtime]:
 
 def directories(paths: Paths) -> list[str]:
     return sorted(one.name for one in (paths.engines / "llama.cpp").iterdir())
+
+
+def test_the_extra_names_the_version_that_is_built() -> None:
+    pinned = f'{PACKAGE}=={VERSION}; extra == "llama-cpp"'
+    assert pinned in (importlib.metadata.requires("hydra-box") or [])
 
 
 async def test_installed_runtime_is_verified_and_preferred(
