@@ -41,6 +41,8 @@ class Settings(Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Requests that may wait for a slot, for each service."""
     queue_timeout_seconds: Seconds = 60.0
     """How long a request may wait for a slot."""
+    key_concurrency_limit: Count = 256
+    """Requests that one key may have running or waiting."""
     drain_timeout_seconds: Seconds = 30.0
     """How long requests under way may take to finish before an instance or the daemon stops."""
     load_stall_seconds: Seconds = 120.0

@@ -15,6 +15,8 @@ class Caller(Frozen, frozen=True, kw_only=True):
     """On whose behalf a request is made."""
 
     name: str
+    key_id: str | None
+    """None: no key was needed."""
     owner_id: str | None
     """The user whose services it may call; None when ``everything``."""
     everything: bool
@@ -22,7 +24,7 @@ class Caller(Frozen, frozen=True, kw_only=True):
     may_infer: bool
 
 
-LOCAL_USER = Caller(name="local user", owner_id=None, everything=True, may_infer=True)
+LOCAL_USER = Caller(name="local user", key_id=None, owner_id=None, everything=True, may_infer=True)
 """Who comes over a way that only the box's owner has."""
 
 
@@ -30,6 +32,7 @@ def caller_of(key: ApiKey) -> Caller:
     """What a key entitles to."""
     return Caller(
         name=key.name,
+        key_id=key.id,
         owner_id=key.owner_id,
         everything=Scope.ADMIN in key.scopes,
         may_infer=Scope.INFERENCE in key.scopes,

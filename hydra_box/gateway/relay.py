@@ -28,6 +28,7 @@ from hydra_box.gateway.attempt import Job, run
 from hydra_box.gateway.endpoint import Endpoint, stopping
 from hydra_box.gateway.exchange import ClientGone, Exchange
 from hydra_box.gateway.interrupt import Interrupt, Interrupted
+from hydra_box.gateway.key_limit import KeyLimit
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.request import LONGEST_MODEL_CHARACTERS, parse
 from hydra_box.keys import KeyRing
@@ -55,6 +56,7 @@ class Relay:
         self._engines = engines
         self._settings = settings
         self._clock = clock
+        self._key_limit = KeyLimit(settings.key_concurrency_limit)
         self._accepting = True
 
     @property
@@ -91,7 +93,8 @@ class Relay:
         if exchange.method != allowed:
             await _refuse_method(exchange, request_id, allowed)
         elif path in INFERENCE:
-            await self._infer(exchange, request_id, caller, started_at)
+            with self._key_limit.hold(caller):
+                await self._infer(exchange, request_id, caller, started_at)
         elif path == MODELS:
             data = [_model(one) for one in self._callable(caller)]
             await _send_json(exchange, request_id, {"object": "list", "data": data})

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from hydra_box.gateway import attempt
+from hydra_box.types import Scope
 from tests.gateway.conftest import StartGateway
 from tests.gateway.harness import (
     DONE,
@@ -352,6 +353,34 @@ async def test_a_full_queue_and_a_long_wait_are_503(start_gateway: StartGateway)
         busy.cancel()
         await asyncio.wait([busy])
         await until(lambda: gateway.nothing_left(service), "nothing is left")
+
+
+async def test_a_key_with_too_many_requests_at_once_is_429_and_others_go_on(
+    start_gateway: StartGateway,
+) -> None:
+    async with start_gateway(key_concurrency_limit=1) as gateway:
+        service = gateway.service()
+        go_on = asyncio.Event()
+
+        async def slow(request: web.Request) -> web.Response:
+            await go_on.wait()
+            return await ok(request)
+
+        await gateway.engine(service, slow, slots=4)
+        busy = asyncio.create_task(gateway.ask(service))
+        await until(lambda: gateway.pool.stats(service.id).requests_in_flight, "one is busy")
+        async with gateway.post(service) as response:
+            assert response.status == 429
+            assert response.headers["retry-after"] == "1"
+            error = (await response.json())["error"]
+        assert error["code"] == "rate_limit_exceeded"
+        assert "has 1 requests under way, as many as it may" in error["message"]
+        other = await gateway.keys.create("other", (Scope.INFERENCE,), gateway.user)
+        second = asyncio.create_task(gateway.ask(service, key=other.key))
+        await until(lambda: gateway.pool.stats(service.id).requests_in_flight == 2, "both run")
+        go_on.set()
+        assert [(await one)[0] for one in (busy, second)] == [200, 200]
+        assert (await gateway.ask(service))[0] == 200
 
 
 async def test_stopping_refuses_those_who_wait_and_lets_the_rest_finish(gateway: Gateway) -> None:
