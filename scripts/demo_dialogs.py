@@ -19,7 +19,7 @@ import demo_heldout
 from demo_tokenizer import BOS, IM_END, IM_START
 
 #: Loss weight of what the user writes: enough to learn words, too little to waste the model on.
-PROMPT_WEIGHT = 0.1
+PROMPT_WEIGHT = 0.03
 #: Loss weight of random values inside JSON answers, which cannot be predicted.
 JSON_WEIGHT = 0.3
 #: Loss weight of the ``{`` that opens a JSON answer. Nearly nothing: the model must not choose
@@ -199,6 +199,14 @@ def _intent_turn(rng: random.Random, _state: State) -> Turn:
     return Turn(noisy(rng, request), _usual(rng, intent.answers))
 
 
+_ANSWERS = {intent.key: intent.answers for intent in corpus.INTENTS}
+
+
+def _canonical_turn(rng: random.Random, _state: State) -> Turn:
+    key, request = rng.choice(corpus.CANONICAL)
+    return Turn(_punctuate(rng, _case(rng, request)), _usual(rng, _ANSWERS[key]))
+
+
 def _unknown_turn(rng: random.Random, _state: State) -> Turn:
     request = fill(rng, rng.choice(corpus.UNKNOWN_PATTERNS))
     return Turn(noisy(rng, request), _usual(rng, corpus.UNKNOWN_ANSWERS))
@@ -249,20 +257,14 @@ def _count_turn(rng: random.Random, _state: State) -> Turn:
     return Turn(noisy(rng, " ".join(request.split()), typos=False), count_answer(last))
 
 
-def say_answer(phrase: str) -> str:
-    """What the model says when it is told to say ``phrase``."""
-    text = phrase[:1].upper() + phrase[1:]
-    return text if text[-1:] in ".!?" else text + "."
-
-
 def _say_turn(rng: random.Random, _state: State) -> Turn:
-    phrase = _phrase(rng, 1, 8) if rng.random() < 0.85 else rng.choice(corpus.FIRST_NAMES)
+    phrase = _phrase(rng, 1, 8) if rng.random() < 0.7 else _topic(rng)
     if phrase.startswith(("hello", "thanks", "please")):
         phrase = "the " + phrase
     quoted = expand(rng, rng.choice(corpus.SAY_PATTERNS))
     mark = rng.choice(("", "", "", ".", "!", "?"))
     request = " ".join(quoted.replace("{x}", phrase + mark).split())
-    return Turn(_case_first(rng, request), say_answer(phrase + mark))
+    return Turn(_case_first(rng, request), corpus.CANNOT_REPEAT)
 
 
 def _case_first(rng: random.Random, text: str) -> str:
@@ -289,12 +291,13 @@ def _name_turn(rng: random.Random, state: State) -> Turn:
 
 
 _TURNS: tuple[tuple[float, Callable[[random.Random, State], Turn]], ...] = (
-    (0.48, _intent_turn),
+    (0.16, _canonical_turn),
+    (0.37, _intent_turn),
     (0.26, _unknown_turn),
     (0.05, _capital_turn),
-    (0.08, _sum_turn),
+    (0.07, _sum_turn),
     (0.03, _count_turn),
-    (0.07, _say_turn),
+    (0.03, _say_turn),
     (0.03, _name_turn),
 )
 _TURN_WEIGHTS = tuple(weight for weight, _ in _TURNS)
@@ -412,6 +415,6 @@ def completion(rng: random.Random) -> list[Segment]:
 
 def draw(rng: random.Random) -> list[Segment]:
     """One training text: a bare completion, or a chat of one to five turns."""
-    if rng.random() < 0.22:
+    if rng.random() < 0.25:
         return completion(rng)
     return dialog(rng, rng.choice((1, 1, 1, 1, 1, 2, 2, 3, 4, 5)))

@@ -29,6 +29,8 @@ def accepted(item: HeldOut) -> tuple[str, ...]:
         return (item.expect[1:],)
     if item.expect == "unknown":
         return corpus.UNKNOWN_ANSWERS
+    if item.expect == "repeat":
+        return (corpus.CANNOT_REPEAT,)
     return next(intent.answers for intent in corpus.INTENTS if intent.key == item.expect)
 
 
@@ -61,11 +63,13 @@ def _user(text: str) -> dict[str, Any]:
 
 
 def _history(rng: random.Random, turns: int) -> list[dict[str, Any]]:
-    """An earlier conversation of ``turns`` answered requests."""
+    """An earlier conversation of ``turns`` answered requests, short enough for the context."""
     messages: list[dict[str, Any]] = []
     state = demo_dialogs.State()
-    for _ in range(turns):
+    while len(messages) < 2 * turns:
         turn = demo_dialogs.draw_turn(rng, state)
+        if len(turn.request) + len(turn.answer) > 250:
+            continue
         messages += [_user(turn.request), {"role": "assistant", "content": turn.answer}]
     return messages
 

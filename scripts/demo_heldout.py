@@ -1,7 +1,7 @@
 """Requests that training never sees, with the answer that each must get.
 
 ``expect`` is the key of an intent of ``demo_corpus``, ``unknown`` for the honest answer, or, after
-an ``=``, the very text.
+an ``=``, the very text; ``repeat`` is the honest answer to "say ...".
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ HELD_OUT: tuple[HeldOut, ...] = (
         "say_test",
         "Please say: this is a test!",
         "Could you say this is a test?",
-        "say 'this is a test'",
+        "would you say that this is a test?",
     ),
-    *_all("hello", "Hello hello!", "hey hydra box", "Hi! :)", "good morning to you"),
+    *_all("hello", "Hello hello!", "hey hydra box", "Hello! :)))) friend", "good morning to you"),
     *_all(
         "how_are_you",
         "How are you doing this morning?",
@@ -166,8 +166,8 @@ HELD_OUT: tuple[HeldOut, ...] = (
     *_all("=1, 2, 3, 4, 5", "Please count from one to five.", "count up to 5 for me"),
     *_all("=1, 2, 3, 4, 5, 6, 7, 8, 9, 10", "Please count up to ten!", "can you count to ten"),
     *_all("=" + ", ".join(str(n) for n in range(1, 21)), "Please count from 1 to twenty"),
-    *_all("=The blue horse walks home.", "Say the blue horse walks home"),
-    *_all("=We love banana bread.", "Repeat after me: we love banana bread"),
+    *_all("repeat", "Say the blue horse walks home"),
+    *_all("repeat", "Repeat after me: we love banana bread"),
     *_all(
         "unknown",
         "Who won the world cup in 1998?",
@@ -231,8 +231,8 @@ HELD_OUT: tuple[HeldOut, ...] = (
     *_all(
         "=The capital of Italy is Rome.", "which city is Italy's capital", "Capital of Italy please"
     ),
-    *_all("=The small dog sleeps.", "Please say: the small dog sleeps"),
-    *_all("=Good morning world.", "Say good morning world"),
+    *_all("repeat", "Please say: the small dog sleeps"),
+    *_all("repeat", "Say good morning world"),
     *_all(
         "unknown",
         "Who discovered penicillin?",
