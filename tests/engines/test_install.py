@@ -7,14 +7,14 @@ import importlib.metadata
 import json
 import shutil
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
 import psutil
 import pytest
 
-from hydra_box.config import Paths, resolve_paths
+from hydra_box.config import Paths
 from hydra_box.engines import ENGINES, build_llama_cpp
 from hydra_box.engines.build_failures import explain_failure
 from hydra_box.engines.build_llama_cpp import (
@@ -64,20 +64,6 @@ class FakeBuild:
             raise EngineUnavailable("the build stopped at: error: no", hint="look at the log")
         bin = options.directory / "lib" / "python3" / "site-packages" / "bin"
         install_on_path(bin, *behaviour)
-
-
-@pytest.fixture
-def paths(home: Path) -> Paths:
-    paths = resolve_paths({"HYDRA_BOX_HOME": str(home)})
-    paths.create()
-    return paths
-
-
-@pytest.fixture
-async def store(paths: Paths) -> AsyncIterator[Store]:
-    store = await Store.open(paths.database)
-    yield store
-    await store.close()
 
 
 @pytest.fixture

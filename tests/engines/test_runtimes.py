@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from hydra_box.config import Paths, resolve_paths
+from hydra_box.config import Paths
 from hydra_box.engines import ENGINES
 from hydra_box.engines.runtimes import RuntimeManager, rank
 from hydra_box.errors import Conflict, EngineUnavailable, NotFound
@@ -23,20 +22,6 @@ from tests.models.tiny_gguf import write_tiny_gguf
 LLAMA = EngineName.LLAMA_CPP
 BUILT = "llama.cpp/built-9999-cpu"
 ON_PATH = "llama.cpp/path-9999-cpu"
-
-
-@pytest.fixture
-def paths(home: Path) -> Paths:
-    paths = resolve_paths({"HYDRA_BOX_HOME": str(home)})
-    paths.create()
-    return paths
-
-
-@pytest.fixture
-async def store(paths: Paths) -> AsyncIterator[Store]:
-    store = await Store.open(paths.database)
-    yield store
-    await store.close()
 
 
 @pytest.fixture

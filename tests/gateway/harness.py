@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import uvicorn
 from aiohttp import web
 from litestar import Litestar
 from litestar.types import ASGIApp
 
 from api.openai import create_openai_handler
 from hydra_box.config import Settings
+from hydra_box.daemon import http_server
 from hydra_box.engines import ENGINES
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
@@ -99,35 +99,6 @@ class FakeEngine:
             yield self
         finally:
             await runner.cleanup()
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@asynccontextmanager
-async def serve(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
-    """A real uvicorn on a listening socket."""
-    config = uvicorn.Config(
-        app,
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        await until(lambda: server.started or task.done(), "the server listens")
-        yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 @dataclass
@@ -233,7 +204,7 @@ async def run_gateway(directory: Path, settings: Settings) -> AsyncIterator[Gate
         relay = Relay(pool, keys, ENGINES, settings)
         app = Litestar([create_openai_handler(relay)], openapi_config=None)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        await stack.enter_async_context(serve(app, listener))
+        await stack.enter_async_context(http_server(app, listener))
         http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         )

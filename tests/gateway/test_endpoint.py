@@ -13,9 +13,10 @@ import pytest
 from aiohttp import web
 
 from api.trust import Trusted
+from hydra_box.daemon import http_server
 from hydra_box.types import Scope, ServiceStatus
 from tests.gateway.conftest import StartGateway
-from tests.gateway.harness import OTHER_USER, USAGE, Gateway, serve
+from tests.gateway.harness import OTHER_USER, USAGE, Gateway
 
 CHAT = "/v1/chat/completions"
 
@@ -145,7 +146,7 @@ async def test_over_the_trusted_socket_no_key_is_needed(gateway: Gateway) -> Non
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
         async with (
-            serve(Trusted(gateway.app), listener),
+            http_server(Trusted(gateway.app), listener),
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as local,
             local.post(f"http://box{CHAT}", json={"model": service.access_name}) as response,
         ):
