@@ -54,7 +54,8 @@ def delete(options: Options, name: str, confirm: str | None, no_wait: bool) -> N
         view = client.delete(view.name, confirm if confirm is not None else _ask(view))
         if not no_wait:
             wait_gone(client, view)
-    _show(options, view)
+    if options.json or no_wait:
+        _show(options, view)
 
 
 def _ask(view: ServiceView) -> str:

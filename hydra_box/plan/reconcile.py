@@ -68,7 +68,7 @@ def reconcile(
         if instance.service_id in by_service:
             by_service[instance.service_id].append(instance)
         else:
-            actions += _end(instance, drain=False)
+            actions += _end(instance)
     for service in services:
         actions += _reconcile_service(service, by_service[service.id], now)
     # Last, because they take a while: nothing else in the list may be overtaken by events.
@@ -80,15 +80,12 @@ def reconcile(
 
 
 def _reconcile_service(service: Service, instances: list[Instance], now: float) -> list[Action]:
-    if service.desired_state is DesiredState.DELETED:
-        # A deletion does not wait for requests under way; stop and scale-down do.
-        return [action for one in instances for action in _end(one, drain=False)]
     running = service.desired_state is DesiredState.RUNNING
     wanted = service.desired_instances if running else 0
     present = sorted((one for one in instances if one.state in COUNTS_AS_WANTED), key=_worth)
     surplus = max(0, len(present) - wanted)
     leaving = [one for one in instances if one.state is S.STOPPED] + present[:surplus]
-    actions = [action for one in leaving for action in _end(one, drain=True)]
+    actions = [action for one in leaving for action in _end(one)]
     actions += [StartInstance(instance_id=one.id) for one in present[surplus:] if _due(one, now)]
     actions += [CreateInstance(service_id=service.id)] * max(0, wanted - len(present))
     return actions
@@ -105,11 +102,11 @@ def _due(instance: Instance, now: float) -> bool:
     return instance.state is S.BACKOFF and (instance.retry_at is None or now >= instance.retry_at)
 
 
-def _end(instance: Instance, *, drain: bool) -> list[Action]:
+def _end(instance: Instance) -> list[Action]:
     if instance.state not in HAS_PROCESS:
         return [ForgetInstance(instance_id=instance.id)]
-    if instance.state is S.STOPPING or (instance.state is S.DRAINING and drain):
+    if instance.state in (S.DRAINING, S.STOPPING):
         return []
-    if instance.state is S.READY and drain:
+    if instance.state is S.READY:
         return [DrainInstance(instance_id=instance.id)]
     return [StopInstance(instance_id=instance.id)]

@@ -69,7 +69,7 @@ async def test_scale_strike_drain_and_delete(start_box: StartBox) -> None:
     assert sum(one.restarts for one in box.client.service("story").instances) == 1
 
     await scale_down_while_streaming(box, key, model)
-    await asyncio.to_thread(delete, box, pids)
+    await delete_while_streaming(box, key, model, pids)
 
 
 async def scale_down_while_streaming(box: RunningBox, key: str, model: str) -> None:
@@ -88,6 +88,17 @@ async def scale_down_while_streaming(box: RunningBox, key: str, model: str) -> N
         return instances if len(instances) == 1 else ()
 
     await asyncio.to_thread(eventually, alone, what="one instance is left")
+
+
+async def delete_while_streaming(box: RunningBox, key: str, model: str, pids: set[int]) -> None:
+    body = chat(model, max_tokens=300, ignore_eos=True, stream=True)
+    reader, writer = await open_stream(box.url, key, body)
+    first = await reader.readuntil(b"data: ")
+    deleting = asyncio.create_task(asyncio.to_thread(delete, box, pids))
+    rest = await reader.read()
+    await leave(writer)
+    assert b"data: [DONE]" in first + rest
+    await deleting
 
 
 def delete(box: RunningBox, pids: set[int]) -> None:

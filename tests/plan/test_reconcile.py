@@ -92,28 +92,18 @@ def test_of_a_service_that_should_run(
 EVERY_STATE = {state.value: state for state in S}
 
 
-def test_a_stop_lets_requests_finish() -> None:
-    service = a_service(desired_state=D.STOPPED)
-    assert set(reconcile([service], _named(EVERY_STATE), now=100.0)) == {
-        _forget("pending"),
-        _forget("backoff"),
-        _forget("failed"),
-        _forget("stopped"),
-        _stop("starting"),
-        _drain("ready"),
-    }
-
-
-@pytest.mark.parametrize("services", [[a_service(desired_state=D.DELETED)], []])
-def test_a_deletion_does_not_wait_for_requests(services: list[Service]) -> None:
+@pytest.mark.parametrize(
+    "services",
+    [[a_service(desired_state=D.STOPPED)], [a_service(desired_state=D.DELETED)], []],
+)
+def test_what_ends_lets_requests_finish(services: list[Service]) -> None:
     assert set(reconcile(services, _named(EVERY_STATE), now=100.0)) == {
         _forget("pending"),
         _forget("backoff"),
         _forget("failed"),
         _forget("stopped"),
         _stop("starting"),
-        _stop("ready"),
-        _stop("draining"),
+        _drain("ready"),
     }
 
 
