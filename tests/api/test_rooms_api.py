@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
@@ -181,17 +182,16 @@ def test_streams_end_in_good_order_when_the_daemon_stops(
     with live_box(home, environ=toolchain, builder=builder) as own, own.client() as client:
         client.deploy(DeployRequest(model=str(model), name="tiny"))
         eventually(lambda: client.service("tiny").ready_instances, what="it is ready")
-        streams = {
-            "events": client.events(after=0),
-            "logs": client.logs("tiny", follow=True),
-            "install": client.install_engine("llama.cpp"),
-        }
-        for stream in streams.values():
-            next(stream)
+        installing = client.install_engine("llama.cpp")
+        # Only a build that has begun can be seen to end.
+        while next(installing).line != "compiling":
+            pass
+        events, lines = client.events(after=0), client.logs("tiny", follow=True)
+        next(events)
+        next(lines)
         own.stop()
         # Each ends by itself; a broken connection would raise.
-        for stream in streams.values():
-            for _ in stream:
-                pass
+        for _ in itertools.chain(installing, events, lines):
+            pass
     assert builder.ended.is_set()
     assert own.listeners() == 0
