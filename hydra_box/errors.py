@@ -13,6 +13,7 @@
     │   └── ModelNotFound         404  exit 4   no service has that access name
     ├── MethodNotAllowed          405  exit 2   the path does not take that HTTP method
     ├── Conflict                  409  exit 5   taken, or not in the state for it
+    ├── DoesNotFit                409  exit 10  too little memory; the hint says what would fit
     ├── PayloadTooLarge           413  exit 2   the body is over the limit
     ├── RateLimited               429  exit 6   the key is at its limit
     ├── Unavailable               503  exit 6   loading, full or stopping; try again
@@ -145,6 +146,15 @@ class Conflict(HydraError):
     exit_code = 5
 
 
+class DoesNotFit(HydraError):
+    """No device has the memory for it; the hint says what would fit."""
+
+    code = "does_not_fit"
+    type = "invalid_request_error"
+    http_status = 409
+    exit_code = 10
+
+
 class PayloadTooLarge(HydraError):
     """The body is over the limit."""
 
@@ -216,6 +226,7 @@ BY_CODE: dict[str, type[HydraError]] = {
         ModelNotFound,
         MethodNotAllowed,
         Conflict,
+        DoesNotFit,
         PayloadTooLarge,
         RateLimited,
         Unavailable,

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from hydra_box.types import (
+    Alternative,
+    Correction,
     EngineName,
     ErrorBody,
+    FactsSource,
     Frozen,
+    Hosting,
     InstanceState,
-    ModelSpec,
+    MeasuredMemory,
+    Modality,
+    Placement,
+    PlanOutcome,
     Runtime,
     Scope,
     ServiceStatus,
+    Shortfall,
 )
 
 
@@ -18,21 +26,30 @@ class Request(Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every request body: an unknown field is an error, not a silent nothing."""
 
 
-class DeployRequest(Request, frozen=True, kw_only=True):
-    """Body of ``POST /api/v1/services``."""
+class PlanRequest(Request, frozen=True, kw_only=True):
+    """Body of ``POST /api/v1/plan``: what to plan for; what is None is chosen."""
 
     model: str
-    """A catalog id, a path, or ``demo``."""
+    """A catalog id, ``hf:org/repo[:file]``, a path, or ``demo``."""
+    instances: int = 1
+    context_length: int | None = None
+    """Tokens each slot can hold."""
+    concurrency: int | None = None
+    """Slots in one instance."""
+    engine: str | None = None
+    """An engine's name."""
+    quantization: str | None = None
+    """``Q4_K_M``, ``AWQ``, ``BF16``: one of those on offer."""
+    device: str | None = None
+    """``cpu``: run on the CPU, although there is a GPU."""
+
+
+class DeployRequest(PlanRequest, frozen=True, kw_only=True):
+    """Body of ``POST /api/v1/services``; with ``?dry_run=true`` the answer is the plan."""
+
     name: str | None = None
     """The service's name; None: made from the model's."""
     public: bool = False
-    instances: int = 1
-    context_length: int | None = None
-    """Tokens each slot can hold; None: the model's trained context, at most 8,192."""
-    concurrency: int | None = None
-    """Slots in one instance; None: 4."""
-    engine: str | None = None
-    """An engine's name; None: chosen."""
 
 
 class ScaleRequest(Request, frozen=True, kw_only=True):
@@ -68,6 +85,50 @@ class ServiceStats(Frozen, frozen=True, kw_only=True):
     last_ttft_seconds: float | None = None
 
 
+class DevicePlan(Frozen, frozen=True, kw_only=True):
+    """One device of the machine in a plan; the bar that is drawn for it."""
+
+    device: str
+    """``cpu``, or a UUID."""
+    name: str
+    total_bytes: int
+    others_bytes: int
+    """Held by others now, or kept free for the system."""
+    ours_bytes: int
+    """Granted to instances of this box that run or start already."""
+    predicted_bytes: int
+    """What this plan adds."""
+    available_bytes: int
+    """What this plan could have taken."""
+
+
+class PlanView(Frozen, frozen=True, kw_only=True):
+    """The answer of ``POST /api/v1/plan`` and of every dry run."""
+
+    fits: bool
+    model: str
+    outcome: PlanOutcome | None
+    """None: it does not fit."""
+    engine: EngineName | None
+    quantization: str | None
+    facts_source: FactsSource | None
+    instances: int
+    most_instances: int
+    context_length: int | None
+    slots: int | None
+    download_bytes: int
+    """What has to be fetched first; 0: it is on this machine."""
+    devices: tuple[DevicePlan, ...]
+    placements: tuple[Placement, ...]
+    flags: tuple[str, ...]
+    """The engine's command line for the first instance, without program and model path."""
+    reasons: tuple[str, ...]
+    correction: Correction | None = None
+    """The correction that the estimate contains, if there is one."""
+    missing: tuple[Shortfall, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+
 class InstanceView(Frozen, frozen=True, kw_only=True):
     """An instance, as shown."""
 
@@ -80,6 +141,8 @@ class InstanceView(Frozen, frozen=True, kw_only=True):
     slots: int
     runtime: str | None
     uptime_seconds: float | None
+    memory: tuple[MeasuredMemory, ...]
+    """Predicted beside measured, once it is ready."""
     reason: str | None
 
 
@@ -94,6 +157,7 @@ class ServiceView(Frozen, frozen=True, kw_only=True):
     status: ServiceStatus
     base_model: str
     engine: EngineName
+    quantization: str | None
     context_length: int
     slots: int
     desired_instances: int
@@ -151,7 +215,8 @@ class BoxStatus(Frozen, frozen=True, kw_only=True):
     user_id: str
     """The local user that owns what is deployed without saying otherwise."""
     runtimes: dict[str, str | None]
-    """Engine name to the id of the runtime in use; None: no usable runtime."""
+    """Engine name to the id of the runtime in use; None: none of its runtimes works. An engine that
+    is not installed is not in it."""
     services: tuple[ServiceView, ...]
     attention: tuple[Attention, ...]
 
@@ -169,8 +234,28 @@ class InstallProgress(Frozen, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ModelView(Frozen, frozen=True, kw_only=True):
-    """A catalog entry as listed: the spec, and the services that use it."""
+    """A catalog entry as listed: the model, what this box would do with it, who uses it."""
 
-    spec: ModelSpec
+    id: str
+    name: str
+    modality: Modality
+    parameters: int | None
+    active_parameters: int | None
+    context_length: int
+    license: str | None
+    description: str
+    tags: tuple[str, ...]
+    hosting: tuple[Hosting, ...]
+    quantizations: tuple[str, ...]
+    """Those on offer, of both formats."""
+    on_disk: bool
+    fits: bool
+    engine: EngineName | None
+    quantization: str | None
+    """What this box would serve."""
+    device: str | None
+    planned_context_length: int | None
+    reason: str
+    """Why it fits there, or why not; one sentence."""
     services: tuple[str, ...]
     """Names of the services whose base model it is."""

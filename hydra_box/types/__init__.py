@@ -1,0 +1,109 @@
+"""The vocabulary: every value that crosses a room's door, as frozen structs.
+
+Units are in the names: ``_bytes``, ``_seconds``, ``_tokens``. A field that ends in ``_at`` is Unix
+time in seconds, UTC. The same structs are rows, function results and JSON bodies of the
+management API; those that only the management API has are in ``messages.py``.
+"""
+
+from __future__ import annotations
+
+from hydra_box.types.base import Frozen
+from hydra_box.types.engines import (
+    Accelerator,
+    EngineName,
+    EngineOptions,
+    ExitExplanation,
+    Launch,
+    ProcessExit,
+    Runtime,
+    RuntimeSource,
+)
+from hydra_box.types.events import ErrorBody, ErrorDetail, Event, Finding, Severity
+from hydra_box.types.keys import ApiKey, Scope
+from hydra_box.types.machine import Gpu, GpuCondition, GpuLoss, GpuProcess, Machine
+from hydra_box.types.models import (
+    CacheKind,
+    FactsSource,
+    Hosting,
+    LayerCache,
+    Modality,
+    ModelFacts,
+    ModelSpec,
+    Offer,
+    WeightFile,
+    WeightFormat,
+)
+from hydra_box.types.plans import (
+    Alternative,
+    Ask,
+    Claim,
+    Correction,
+    DeviceMemory,
+    EngineAvailability,
+    Placement,
+    Plan,
+    PlanOutcome,
+    Rejection,
+    Shortfall,
+)
+from hydra_box.types.services import (
+    DesiredState,
+    Instance,
+    InstanceState,
+    MeasuredMemory,
+    Service,
+    ServiceStatus,
+    User,
+)
+
+__all__ = [
+    "Accelerator",
+    "Alternative",
+    "ApiKey",
+    "Ask",
+    "CacheKind",
+    "Claim",
+    "Correction",
+    "DesiredState",
+    "DeviceMemory",
+    "EngineAvailability",
+    "EngineName",
+    "EngineOptions",
+    "ErrorBody",
+    "ErrorDetail",
+    "Event",
+    "ExitExplanation",
+    "FactsSource",
+    "Finding",
+    "Frozen",
+    "Gpu",
+    "GpuCondition",
+    "GpuLoss",
+    "GpuProcess",
+    "Hosting",
+    "Instance",
+    "InstanceState",
+    "Launch",
+    "LayerCache",
+    "Machine",
+    "MeasuredMemory",
+    "Modality",
+    "ModelFacts",
+    "ModelSpec",
+    "Offer",
+    "Placement",
+    "Plan",
+    "PlanOutcome",
+    "ProcessExit",
+    "Rejection",
+    "Runtime",
+    "RuntimeSource",
+    "Scope",
+    "Service",
+    "ServiceStatus",
+    "Severity",
+    "Shortfall",
+    "User",
+    "WeightFile",
+    "WeightFormat",
+]

@@ -1,0 +1,118 @@
+"""Services, the desired state; and instances, the actual one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from hydra_box.types.base import Frozen
+from hydra_box.types.engines import EngineName
+from hydra_box.types.plans import Placement
+
+
+class ServiceStatus(StrEnum):
+    """What a service is doing, as the hosted product names it."""
+
+    DEPLOYING = "DEPLOYING"
+    RUNNING = "RUNNING"
+    SCALING = "SCALING"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+    DELETING = "DELETING"
+
+
+class DesiredState(StrEnum):
+    """What the owner wants of a service."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    DELETED = "deleted"
+
+
+class InstanceState(StrEnum):
+    """Where one engine process is in its life; the arrows are in ``plan/lifecycle.py``."""
+
+    PENDING = "pending"
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    BACKOFF = "backoff"
+    FAILED = "failed"
+
+
+class User(Frozen, frozen=True, kw_only=True):
+    """An owner of services and keys."""
+
+    id: str
+    """``u-`` and 12 hex digits."""
+    name: str
+    created_at: float
+
+
+class Service(Frozen, frozen=True, kw_only=True):
+    """A named endpoint that should exist: the desired state, one row."""
+
+    id: str
+    """``svc-`` and 12 hex digits."""
+    name: str
+    access_name: str
+    """What a client puts in ``model``: ``public/<name>`` or ``u-<12 hex>/<name>``."""
+    owner_id: str
+    public: bool
+    base_model: str
+    """The MODEL as its owner gave it: a catalog id or a path."""
+    model_path: str
+    quantization: str | None = None
+    engine: EngineName
+    context_length: int
+    """Tokens each slot can hold."""
+    slots: int
+    """Concurrent sequences in one instance."""
+    desired_instances: int
+    on_cpu: bool = False
+    """Its owner wants it on the CPU, whatever GPUs there are."""
+    desired_state: DesiredState
+    created_at: float
+
+
+class MeasuredMemory(Frozen, frozen=True, kw_only=True):
+    """What an instance took of one device, beside what was predicted."""
+
+    device: str
+    predicted_bytes: int
+    measured_bytes: int
+    """NVML's figure for its processes on a GPU; on the CPU their resident set, in which weights
+    that are there twice count once."""
+    reported_bytes: int | None = None
+    """What the engine itself says in its log, where it does."""
+
+
+class Instance(Frozen, frozen=True, kw_only=True):
+    """One running (or to be run) engine process of a service: the actual state, one row."""
+
+    id: str
+    """``<service name>-<8 hex>``; names its socket, its log and its process."""
+    service_id: str
+    state: InstanceState
+    device: str
+    """``cpu``, or the UUIDs of GPUs joined by commas; empty until it is placed."""
+    created_at: float
+    pid: int | None = None
+    process_created_at: float | None = None
+    """The process's own start time; with the pid it names the process for good."""
+    runtime_id: str | None = None
+    ready_at: float | None = None
+    restarts: int = 0
+    """How often its process was started again after it had died."""
+    failures: int = 0
+    """Deaths since it was last stable; drives the restart delay."""
+    boots_without_ready: int = 0
+    retry_at: float | None = None
+    """When a BACKOFF ends."""
+    placement: Placement | None = None
+    """What it was granted when its process was started."""
+    measured: tuple[MeasuredMemory, ...] = ()
+    """What its process really took once it was ready, one for each device."""
+    reason: str | None = None
+    """Why it is in BACKOFF or FAILED: the fact, then the hint."""
