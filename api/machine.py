@@ -1,14 +1,18 @@
-"""What the box is and has: its status, its hardware, its models."""
+"""What the box is and has: its status, its hardware, now and from now on."""
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
+import msgspec
 from litestar import get
 
+from api.events import SSE
+from api.streaming import Streamed
 from api.wiring import BoxParam
-from hydra_box.hardware import snapshot
-from hydra_box.messages import BoxStatus, ModelView
+from hydra_box.messages import BoxStatus
+from hydra_box.sampler import Sampler
 from hydra_box.status import box_status
 from hydra_box.types import Machine
 
@@ -22,17 +26,19 @@ async def status(box: BoxParam) -> BoxStatus:
 @get("/machine")
 async def machine(box: BoxParam) -> Machine:
     """What this machine has, and what of it is free now."""
-    return await asyncio.to_thread(snapshot, box.paths.home)
+    return await box.sampler.fresh()
 
 
-@get("/models")
-async def models(box: BoxParam) -> list[ModelView]:
-    """The catalog, each model with the services that use it."""
-    services = box.services.list()
-    return [
-        ModelView(
-            spec=spec,
-            services=tuple(one.name for one in services if one.base_model == spec.id),
-        )
-        for spec in box.catalog.list()
-    ]
+@get("/machine/live", media_type=SSE)
+async def machine_live(box: BoxParam) -> Streamed:
+    """The machine about once a second: each time ``data``, the machine as JSON.
+
+    A reader that is slow misses some.
+    """
+    return Streamed(_samples(box.sampler), media_type=SSE, stopped_by=box.events)
+
+
+async def _samples(sampler: Sampler) -> AsyncGenerator[bytes, None]:
+    async with aclosing(sampler.subscribe()) as live:
+        async for sample in live:
+            yield b"data: %s\n\n" % msgspec.json.encode(sample)

@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Final
 
 import click
+import msgspec
 
+from hydra_box.cli import render_gpus
 from hydra_box.cli.connection import connect
 from hydra_box.cli.options import Options
-from hydra_box.cli.output import emit, gib, put, style, table
+from hydra_box.cli.output import emit, is_terminal, put, say
 from hydra_box.cli.verb import Verb
 from hydra_box.config import resolve_paths
 from hydra_box.errors import DaemonUnreachable
-from hydra_box.hardware import snapshot
-from hydra_box.types import Gpu, GpuCondition, Machine
+from hydra_box.hardware import Probe, snapshot
+from hydra_box.types import Machine
+
+PERIOD_SECONDS: Final = 1.0
+_UP_AND_CLEAR: Final = "\x1b[{lines}A\x1b[J"
 
 
-@click.command(cls=Verb, examples=("hydra-box gpus", "hydra-box gpus --json"))
+@click.command(
+    cls=Verb, examples=("hydra-box gpus", "hydra-box gpus --watch", "hydra-box gpus --json")
+)
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Look again every second, until Ctrl-C; with --json, an object a line.",
+)
 @click.pass_obj
-def gpus(options: Options) -> None:
+def gpus(options: Options, watch: bool) -> None:
     """Show the GPUs, or why there are none, and the CPU, memory and disk; needs no daemon."""
+    if watch:
+        with closing(_samples(options)) as samples:
+            _show(samples, as_json=options.json)
+        return
     machine = _machine(options)
     if options.json:
         emit(machine)
-        return
-    if machine.gpus:
-        put(_gpus(machine.gpus))
-        put(f"driver {machine.driver_version or '?'}, CUDA {machine.cuda_version or '?'}")
-    if machine.gpu_condition is not GpuCondition.PRESENT:
-        put(f"{style(f'GPU: {machine.gpu_condition.value}', fg='yellow')}: {machine.gpu_message}")
-    cores = f"{machine.physical_cores} cores, {machine.logical_cores} threads"
-    put("")
-    put(f"CPU   {machine.cpu_model}, {cores}")
-    put(f"RAM   {gib(machine.ram_available_bytes)} available of {gib(machine.ram_total_bytes)}")
-    put(f"disk  {gib(machine.disk_free_bytes)} free of {gib(machine.disk_total_bytes)}")
+    else:
+        put(render_gpus.machine(machine))
 
 
 def _machine(options: Options) -> Machine:
@@ -47,19 +60,41 @@ def _machine(options: Options) -> Machine:
     return snapshot(resolve_paths(os.environ).home)
 
 
-def _gpus(found: tuple[Gpu, ...]) -> str:
-    headers = ("GPU", "NAME", "FREE", "TOTAL", "BUSY", "TEMP", "POWER", "UUID")
-    rows = [
-        (
-            str(gpu.index),
-            gpu.name,
-            gib(gpu.free_bytes),
-            gib(gpu.total_bytes),
-            "-" if gpu.utilization_percent is None else f"{gpu.utilization_percent} %",
-            "-" if gpu.temperature_celsius is None else f"{gpu.temperature_celsius} °C",
-            "-" if gpu.power_watts is None else f"{gpu.power_watts:.0f} W",
-            gpu.uuid,
-        )
-        for gpu in found
-    ]
-    return table(headers, rows, right=(0, 2, 3, 4, 5, 6))
+def _samples(options: Options) -> Generator[Machine, None, None]:
+    """The daemon's samples until it stops; without a daemon, this process's own."""
+    told = False
+    with connect(options) as client:
+        try:
+            for machine in client.machine_live():
+                told = True
+                yield machine
+        except DaemonUnreachable:
+            if options.url or told:
+                raise
+    if told:
+        say("the daemon has stopped")
+        return
+    with closing(Probe(resolve_paths(os.environ).home)) as probe:
+        while True:
+            yield probe.look()
+            time.sleep(PERIOD_SECONDS)
+
+
+def _show(samples: Iterator[Machine], *, as_json: bool) -> None:
+    redraws = is_terminal(sys.stdout)
+    lines = 0
+    for machine in samples:
+        if as_json:
+            put(msgspec.json.encode(machine).decode())
+            continue
+        text = render_gpus.live(machine)
+        if redraws and lines:
+            put(_UP_AND_CLEAR.format(lines=lines), newline=False)
+        put(text if redraws else f"{text}\n")
+        lines = _rows(text)
+
+
+def _rows(text: str) -> int:
+    """Lines that the text takes on this terminal, which folds what is too long."""
+    columns = shutil.get_terminal_size().columns
+    return sum(max(1, -(-len(click.unstyle(line)) // columns)) for line in text.splitlines())

@@ -1,0 +1,155 @@
+"""The machine, looked at again and again: about once a second while somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+from hydra_box.hardware import Probe
+from hydra_box.hardware.conditions import silent
+from hydra_box.hardware.nvml import GpuReport
+from hydra_box.types import GpuLoss, Machine
+
+log = logging.getLogger(__name__)
+
+IDLE_FACTOR = 5
+"""Unwatched, a sample is taken so many times less often: for GPUs that get lost, and back."""
+
+LOOK_TIMEOUT_SECONDS = 10.0
+"""A look takes milliseconds, opening NVML with many GPUs seconds; a driver that hangs, forever."""
+
+QUEUE_LENGTH = 4
+
+
+class Sampler:
+    """The last sample for whoever asks, each new one for whoever watches.
+
+    Args:
+        disk_path: a path on the disk to measure.
+        seconds: between two samples while somebody watches.
+        timeout_seconds: how long a look may take before its GPUs count as lost.
+
+    """
+
+    def __init__(
+        self,
+        disk_path: Path,
+        *,
+        seconds: float = 1.0,
+        timeout_seconds: float = LOOK_TIMEOUT_SECONDS,
+    ) -> None:
+        self._probe = Probe(disk_path)
+        self._seconds = seconds
+        self._timeout_seconds = timeout_seconds
+        self._latest: Machine | None = None
+        self._under_way: Future[Machine] | None = None
+        self._one_look_at_a_time = asyncio.Lock()
+        self._watchers: set[asyncio.Queue[Machine]] = set()
+        self._newcomer = asyncio.Event()
+
+    async def run(self) -> None:
+        """Take samples until cancelled."""
+        try:
+            while True:
+                started = time.monotonic()
+                try:
+                    await self.fresh()
+                except OSError:
+                    log.exception("the machine could not be looked at")
+                await self._pause(started)
+        finally:
+            if self._under_way is None or self._under_way.done():
+                self._probe.close()
+
+    def latest(self) -> Machine:
+        """The last sample, at most ``IDLE_FACTOR`` periods old; before the first, it blocks."""
+        if self._latest is None:
+            self._under_way = self._under_way or _in_a_thread(self._probe.look)
+            try:
+                self._latest = self._under_way.result(self._timeout_seconds)
+            except TimeoutError:
+                self._latest = self._without_gpus()
+        return self._latest
+
+    async def fresh(self) -> Machine:
+        """A new look now.
+
+        When the driver hangs, the answer comes all the same, with every GPU lost.
+        """
+        async with self._one_look_at_a_time:
+            self._latest = machine = await self._look()
+        for queue in self._watchers:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(machine)
+        return machine
+
+    async def subscribe(self) -> AsyncGenerator[Machine, None]:
+        """Every sample from now on; a reader that is slow loses the oldest. Close it at the end."""
+        queue: asyncio.Queue[Machine] = asyncio.Queue(QUEUE_LENGTH)
+        self._watchers.add(queue)
+        self._newcomer.set()
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._watchers.discard(queue)
+
+    async def _look(self) -> Machine:
+        if self._under_way is None or self._under_way.done():
+            self._under_way = _in_a_thread(self._probe.look)
+            look = asyncio.wrap_future(self._under_way)
+            done, _ = await asyncio.wait((look,), timeout=self._timeout_seconds)
+            if done:
+                return look.result()
+        return self._without_gpus()
+
+    def _without_gpus(self) -> Machine:
+        return self._probe.with_gpus(_all_lost(self._latest, self._timeout_seconds))
+
+    async def _pause(self, started: float) -> None:
+        """Until the next sample is due; who comes to watch is served at once."""
+        period = self._seconds if self._watchers else self._seconds * IDLE_FACTOR
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, started + period - time.monotonic())):
+                await self._newcomer.wait()
+        self._newcomer.clear()
+
+
+def _in_a_thread(look: Callable[[], Machine]) -> Future[Machine]:
+    """Start it; unlike a pool's, this thread cannot keep the program from ending."""
+    future: Future[Machine] = Future()
+
+    def work() -> None:
+        future.set_running_or_notify_cancel()
+        try:
+            machine = look()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the look is awaited
+            future.set_exception(error)
+        else:
+            future.set_result(machine)
+
+    threading.Thread(target=work, name="machine-look", daemon=True).start()
+    return future
+
+
+def _all_lost(before: Machine | None, waited_seconds: float) -> GpuReport:
+    """What to say of the GPUs when their driver does not answer."""
+    trouble = silent(waited_seconds)
+    losses = {one.index: one for one in before.lost_gpus} if before else {}
+    for gpu in before.gpus if before else ():
+        losses[gpu.index] = GpuLoss(
+            index=gpu.index,
+            uuid=gpu.parent_uuid or gpu.uuid,
+            condition=trouble.condition,
+            message=trouble.message,
+        )
+    return GpuReport(
+        condition=trouble.condition, message=trouble.message, lost=tuple(losses.values())
+    )
