@@ -7,125 +7,124 @@ whole is checked by comparing the end of every tensor with its size.
 
 from __future__ import annotations
 
-import re
 import stat
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from hydra_box.errors import InvalidModel, NotFound
-from hydra_box.models.gguf_header import Header, Value, read_header
-from hydra_box.types import Frozen
+from hydra_box.models.gguf_facts import gguf_facts
+from hydra_box.models.gguf_header import Header, read_header
+from hydra_box.models.gguf_names import (
+    MOST_SHARDS,
+    SHARD,
+    best_projector_first,
+    is_projector,
+    own_mixture,
+)
+from hydra_box.types import FactsSource, Modality, ModelFacts, WeightFile
 
 FETCH_AGAIN = "get the file again and compare its checksum"
-_SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
-MOST_SHARDS = 1024
-
-FILE_TYPES = {
-    0: "F32",
-    1: "F16",
-    2: "Q4_0",
-    3: "Q4_1",
-    7: "Q8_0",
-    8: "Q5_0",
-    9: "Q5_1",
-    10: "Q2_K",
-    11: "Q3_K_S",
-    12: "Q3_K_M",
-    13: "Q3_K_L",
-    14: "Q4_K_S",
-    15: "Q4_K_M",
-    16: "Q5_K_S",
-    17: "Q5_K_M",
-    18: "Q6_K",
-    19: "IQ2_XXS",
-    20: "IQ2_XS",
-    21: "Q2_K_S",
-    22: "IQ3_XS",
-    23: "IQ3_XXS",
-    24: "IQ1_S",
-    25: "IQ4_NL",
-    26: "IQ3_S",
-    27: "IQ3_M",
-    28: "IQ2_S",
-    29: "IQ2_M",
-    30: "IQ4_XS",
-    31: "IQ1_M",
-    32: "BF16",
-    36: "TQ1_0",
-    37: "TQ2_0",
-    38: "MXFP4",
-    39: "NVFP4",
-    40: "Q1_0",
-    41: "Q2_0",
-}
-"""``general.file_type`` to the quantisation's name (``llama_ftype`` in llama.cpp's llama.h)."""
 
 
-class GgufFacts(Frozen, frozen=True, kw_only=True):
-    """What is known of a model from its GGUF file, or files."""
-
-    architecture: str
-    name: str | None
-    context_length: int
-    """Longest sequence the model was trained for, in tokens."""
-    parameters: int
-    size_bytes: int
-    quantization: str | None
-    has_chat_template: bool
-    has_pooling: bool
-    """It is an embedding model, which says itself how to make one vector of many."""
-
-
-def read_facts(path: Path) -> GgufFacts:
+def read_gguf_facts(path: Path) -> ModelFacts:
     """The facts of the model at ``path``; of a split model, ``path`` is the first part.
 
-    Answers from memory while the file does not change.
+    A projector (``mmproj``) in the same directory that fits the model makes it a vision model.
+    Answers from memory while the model's files do not change.
 
     Raises:
         NotFound: nothing is there.
-        InvalidModel: it is a directory, not a GGUF file, corrupt, truncated, or no language model.
+        InvalidModel: it is a directory, not a GGUF file, corrupt, truncated, or no model.
 
     """
-    size_bytes, changed_at = _look_at(path)
-    return _read_facts(path, size_bytes, changed_at)
+    facts = _read_facts(path, _stamp(path))
+    projector = projector_beside(path, facts)
+    if projector is None:
+        return facts
+    file = WeightFile(name=projector.name, size_bytes=_look_at(projector)[0])
+    return replace(
+        facts,
+        modality=Modality.VISION,
+        projector_bytes=file.size_bytes,
+        files=(*facts.files, file),
+    )
 
 
 def has_pooling(path: Path) -> bool:
     """Whether the model at ``path`` says itself how its tokens become one embedding."""
-    return read_facts(path).has_pooling
+    return _read_facts(path, _stamp(path)).has_pooling
+
+
+def projector_beside(path: Path, facts: ModelFacts | None = None) -> Path | None:
+    """The vision projector of the model at ``path``: ``*mmproj*.gguf`` in the same directory.
+
+    Of several the one in F16 is taken, which is what every publisher has; a projector for a model
+    of another width does not count. None: there is none.
+
+    Raises:
+        NotFound: nothing is at ``path``.
+        InvalidModel: the model cannot be read.
+
+    """
+    facts = _read_facts(path, _stamp(path)) if facts is None else facts
+    if facts.modality is not Modality.TEXT:
+        return None
+    names = (one.name for one in path.parent.glob("*.gguf") if is_projector(one.name))
+    beside = (path.with_name(name) for name in best_projector_first(names))
+    fitting = (one for one in beside if _projection_length(one) in {0, facts.embedding_length})
+    return next(fitting, None)
+
+
+def _projection_length(path: Path) -> int | None:
+    """Width of the embeddings that a projector makes; 0 if it does not say; None: it is none."""
+    try:
+        header = _read_part(path, _look_at(path)[0])
+    except (InvalidModel, NotFound):
+        # It is broken or was just taken away; the model without it serves text.
+        return None
+    if header.values.get("general.architecture") != "clip":
+        return None
+    length = header.values.get("clip.vision.projection_dim", 0)
+    return length if isinstance(length, int) else None
+
+
+def _stamp(path: Path) -> tuple[tuple[int, int], ...]:
+    """Size and time of change of the file, and of the other parts that its name tells of."""
+    first = _look_at(path)
+    found = SHARD.fullmatch(path.name)
+    if found is None:
+        return (first,)
+    parts = (path.with_name(name) for name in _part_names(found["stem"], int(found["count"])))
+    return (first, *(_look_at(part) for part in parts if part.exists()))
+
+
+def _part_names(stem: str, count: int) -> list[str]:
+    return [f"{stem}-{n:05}-of-{count:05}.gguf" for n in range(1, min(count, MOST_SHARDS) + 1)]
 
 
 @lru_cache(maxsize=256)
-def _read_facts(path: Path, size_bytes: int, _changed_at: int) -> GgufFacts:
-    header = _read_part(path, size_bytes)
-    values = header.values
-    kind = _text(values, "general.type") or "model"
-    if kind != "model":
+def _read_facts(path: Path, stamp: tuple[tuple[int, int], ...]) -> ModelFacts:
+    header = _read_part(path, stamp[0][0])
+    kind = header.values.get("general.type") or "model"
+    if kind != "model" or header.values.get("general.architecture") == "clip":
         raise InvalidModel(
-            f"{path} holds a part for other models ({kind}), not a model",
+            f"{path} holds a part for other models ({str(kind)[:40]}), not a model",
             hint="give the GGUF file of the model itself",
             param="model",
         )
-    architecture = _text(values, "general.architecture")
-    if not architecture:
-        raise _corrupt(path, "it names no architecture")
-    context_length = _number(values, f"{architecture}.context_length")
-    if not context_length:
-        raise _corrupt(path, f"it has no {architecture}.context_length")
-    file_type = _number(values, "general.file_type")
-    more_parts = [_read_part(part, _look_at(part)[0]) for part in _other_shards(path, values)]
-    parts = [header, *more_parts]
-    return GgufFacts(
-        architecture=architecture,
-        name=_text(values, "general.name") or None,
-        context_length=context_length,
-        parameters=sum(part.parameters for part in parts),
-        size_bytes=sum(part.size_bytes for part in parts),
-        quantization=None if file_type is None else FILE_TYPES.get(file_type),
-        has_chat_template=bool(_text(values, "tokenizer.chat_template")),
-        has_pooling=_number(values, f"{architecture}.pooling_type") is not None,
+    shards = [path, *_other_shards(path, header)]
+    headers = [header, *(_read_part(one, _look_at(one)[0]) for one in shards[1:])]
+    files = tuple(
+        WeightFile(name=shard.name, size_bytes=one.size_bytes)
+        for shard, one in zip(shards, headers, strict=True)
     )
+    try:
+        facts = gguf_facts(headers, files, FactsSource.FILE)
+    except ValueError as error:
+        raise _corrupt(path, str(error)) from error
+    return replace(facts, quantization=own_mixture(path.name) or facts.quantization)
 
 
 def _look_at(path: Path) -> tuple[int, int]:
@@ -166,18 +165,18 @@ def _read_part(path: Path, size_bytes: int) -> Header:
     return header
 
 
-def _other_shards(path: Path, values: Mapping[str, Value]) -> list[Path]:
-    count = _number(values, "split.count") or 1
-    if count == 1:
+def _other_shards(path: Path, header: Header) -> list[Path]:
+    count = header.values.get("split.count") or 1
+    if not isinstance(count, int) or count == 1:
         return []
-    found = _SHARD.fullmatch(path.name)
+    found = SHARD.fullmatch(path.name)
     if found is None or int(found["count"]) != count or not 1 < count <= MOST_SHARDS:
         raise InvalidModel(
             f"{path} is one part of a model in {count} files",
             hint=f"keep the names as they were made: NAME-00001-of-{count:05}.gguf",
             param="model",
         )
-    names = [f"{found['stem']}-{n:05}-of-{count:05}.gguf" for n in range(1, count + 1)]
+    names = _part_names(found["stem"], count)
     if path.name != names[0]:
         raise InvalidModel(
             f"{path} is part {int(found['number'])} of {count}",
@@ -185,16 +184,6 @@ def _other_shards(path: Path, values: Mapping[str, Value]) -> list[Path]:
             param="model",
         )
     return [path.with_name(name) for name in names[1:]]
-
-
-def _text(values: Mapping[str, Value], key: str) -> str | None:
-    value = values.get(key)
-    return value if isinstance(value, str) else None
-
-
-def _number(values: Mapping[str, Value], key: str) -> int | None:
-    value = values.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _corrupt(path: Path, why: str) -> InvalidModel:

@@ -1,0 +1,280 @@
+"""A model hub on the loopback: it speaks the Hub's protocol and serves a directory.
+
+``root/ORGANISATION/NAME/`` is a repository. As at the real one, large files are redirected to a
+second origin, which wants no token; errors carry ``X-Error-Code``. Every request is recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+LARGE = (".gguf", ".safetensors", ".bin")
+"""Files that the hub keeps apart (LFS, Xet) and answers with a redirect for."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that was made."""
+
+    origin: str
+    """``hub`` or ``cdn``."""
+    method: str
+    path: str
+    token: str | None
+    range: str | None
+
+
+@dataclass
+class FakeHub:
+    """Two servers; set the attributes before asking."""
+
+    root: Path
+    token: str = "hf_secret"
+    gated: set[str] = field(default_factory=set)
+    """Repositories that even a valid token may not read."""
+    private: set[str] = field(default_factory=set)
+    """Repositories that a valid token may read, and nobody else may know of."""
+    ignores_ranges: bool = False
+    status: int | None = None
+    """Answer everything with this."""
+    requests: list[Request] = field(default_factory=list)
+    pieces: list[int] = field(default_factory=list)
+    """Bytes of each file, or range of one, that was sent."""
+
+    def __enter__(self) -> Self:
+        self._hub = _start(partial(_HubHandler, self))
+        self._cdn = _start(partial(_CdnHandler, self))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for server in (self._hub, self._cdn):
+            server.shutdown()
+            server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Its address, for ``HF_ENDPOINT``."""
+        return f"http://127.0.0.1:{self._hub.server_port}"
+
+    @property
+    def cdn_url(self) -> str:
+        """The other origin."""
+        return f"http://127.0.0.1:{self._cdn.server_port}"
+
+    def environ(self, *, token: str | None = None) -> dict[str, str]:
+        """An environment that leads to this hub and to no token of the user's."""
+        said = {} if token is None else {"HF_TOKEN": token}
+        return {"HF_ENDPOINT": self.url, "HF_TOKEN_PATH": "/nonexistent", **said}
+
+    def repository(self, name: str) -> Path:
+        """The directory of a repository, made if it is not there."""
+        path = self.root / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def files(self, name: str) -> dict[str, Path]:
+        """Every file of a repository by its relative name."""
+        root = self.root / name
+        return {
+            path.relative_to(root).as_posix(): path
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+        }
+
+    def commit(self, name: str) -> str:
+        """The commit that the repository is at: it follows from its files' names and sizes."""
+        listing = [(one, path.stat().st_size) for one, path in self.files(name).items()]
+        return hashlib.sha1(repr(listing).encode(), usedforsecurity=False).hexdigest()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that leaves early is no fault; anything else is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+def _start(handler: Callable[..., BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    server = _Server(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    return server
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    origin = ""
+
+    def __init__(self, hub: FakeHub, *args: object) -> None:
+        self.hub = hub
+        super().__init__(*args)  # type: ignore[arg-type]
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def do_HEAD(self) -> None:
+        """As GET, without the body."""
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        """Record the request and answer it."""
+        bearer = self.headers.get("Authorization")
+        token = bearer.removeprefix("Bearer ") if bearer else None
+        path = unquote(urlsplit(self.path).path)
+        self.hub.requests.append(
+            Request(self.origin, self.command, path, token, self.headers.get("Range"))
+        )
+        if self.hub.status is not None:
+            self.fail(self.hub.status, None, **{"Retry-After": "7"})
+        else:
+            self.answer(path, token)
+
+    def answer(self, path: str, token: str | None) -> None:
+        """Answer one request."""
+        raise NotImplementedError
+
+    def send(self, status: int, body: bytes, **headers: str) -> None:
+        """One whole answer."""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def fail(self, status: int, code: str | None, **headers: str) -> None:
+        """An error as the Hub tells it."""
+        named = {"X_Error_Code": code} if code else {}
+        self.send(status, b'{"error":"no"}', **named, **headers)
+
+    def send_file(self, path: Path, **headers: str) -> None:
+        """A file, or the range of it that was asked for."""
+        size = path.stat().st_size
+        found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if found is None or self.hub.ignores_ranges:
+            self.hub.pieces.append(size)
+            self.send(200, path.read_bytes(), **headers)
+            return
+        start, end = int(found[1]), min(int(found[2]), size - 1)
+        if start >= size:
+            self.fail(416, None)
+            return
+        with path.open("rb") as file:
+            file.seek(start)
+            body = file.read(end - start + 1)
+        self.hub.pieces.append(len(body))
+        self.send(206, body, Content_Range=f"bytes {start}-{end}/{size}", **headers)
+
+
+class _HubHandler(_Handler):
+    origin = "hub"
+
+    def answer(self, path: str, token: str | None) -> None:
+        """Route a request: information, the tree, or a file."""
+        about = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?(/.*)?", path)
+        file = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
+        found = about or file
+        if found is None:
+            self.fail(404, None)
+            return
+        name = found[1]
+        revision = (about[3] if about else found[2]) or "main"
+        if not self._may_read(name, token, is_file=file is not None):
+            return
+        commit = self.hub.commit(name)
+        if revision not in {"main", commit}:
+            self.fail(404, "RevisionNotFound")
+        elif file is not None:
+            self._send_file(name, commit, file[3])
+        elif found[2] == "tree":
+            self._send_tree(name)
+        else:
+            self._send_info(name, commit)
+
+    def _may_read(self, name: str, token: str | None, *, is_file: bool) -> bool:
+        known = token == self.hub.token
+        missing = not (self.hub.root / name).is_dir()
+        if missing or (name in self.hub.private and not known):
+            self.fail(404 if known else 401, "RepoNotFound")
+            return False
+        # The Hub tells everybody what a gated repository has, and gives no file of it.
+        if is_file and name in self.hub.gated:
+            self.fail(403 if known else 401, "GatedRepo")
+            return False
+        if token is not None and not known:
+            self.fail(401, None, X_Error_Message="Invalid credentials in Authorization header")
+            return False
+        return True
+
+    def _send_info(self, name: str, commit: str) -> None:
+        siblings = []
+        for one, path in self.hub.files(name).items():
+            size = path.stat().st_size
+            large = {"sha256": _sha256(path), "size": size, "pointerSize": 134}
+            sibling: dict[str, object] = {"rfilename": one, "size": size, "blobId": commit}
+            siblings.append(sibling | ({"lfs": large} if one.endswith(LARGE) else {}))
+        info = {
+            "id": name,
+            "sha": commit,
+            "private": name in self.hub.private,
+            "gated": "manual" if name in self.hub.gated else False,
+            "siblings": siblings,
+        }
+        self.send(200, json.dumps(info).encode(), Content_Type="application/json")
+
+    def _send_tree(self, name: str) -> None:
+        tree = [
+            {"type": "file", "path": one, "size": path.stat().st_size, "oid": _sha256(path)[:40]}
+            for one, path in self.hub.files(name).items()
+        ]
+        self.send(200, json.dumps(tree).encode(), Content_Type="application/json")
+
+    def _send_file(self, name: str, commit: str, file: str) -> None:
+        path = self.hub.files(name).get(file)
+        if path is None:
+            self.fail(404, "EntryNotFound")
+            return
+        etag = f'"{_sha256(path)}"'
+        if not file.endswith(LARGE):
+            self.send_file(path, ETag=etag, X_Repo_Commit=commit)
+            return
+        self.send(
+            302,
+            b"",
+            Location=f"{self.hub.cdn_url}/{name}/{file}?signature=x",
+            X_Linked_Etag=etag,
+            X_Linked_Size=str(path.stat().st_size),
+            X_Repo_Commit=commit,
+        )
+
+
+class _CdnHandler(_Handler):
+    origin = "cdn"
+
+    def answer(self, path: str, token: str | None) -> None:
+        """Serve a file to whoever has its address."""
+        organisation, name, file = path.lstrip("/").split("/", 2)
+        self.send_file(self.hub.files(f"{organisation}/{name}")[file])
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
