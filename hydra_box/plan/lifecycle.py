@@ -64,6 +64,7 @@ def after_death(instance: Instance, *, now: float, reason: str) -> Instance:
         pid=None,
         process_created_at=None,
         ready_at=None,
+        placement=None,
         failures=failures,
         boots_without_ready=boots,
         retry_at=None if failed else now + restart_delay_seconds(failures),

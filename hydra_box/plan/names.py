@@ -1,4 +1,4 @@
-"""Names of services: what is allowed, and what is made when none is given."""
+"""Names of services and engines: what is allowed, and what is made when none is given."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 
 from hydra_box.errors import InvalidRequest
+from hydra_box.types import EngineName
 
 SHORTEST, LONGEST = 2, 64
 _ROOM_FOR_NUMBER = 8
@@ -48,3 +49,17 @@ def suggest_service_name(model: str, taken: Collection[str]) -> str:
 def access_name(name: str, *, owner_id: str, public: bool) -> str:
     """What a client puts in ``model``."""
     return f"public/{name}" if public else f"{owner_id}/{name}"
+
+
+def engine_named(name: str) -> EngineName:
+    """The engine of that name, in whatever case it is written.
+
+    Raises:
+        InvalidRequest: there is none.
+    """
+    try:
+        return EngineName(name.lower())
+    except ValueError:
+        raise InvalidRequest(
+            f"there is no engine {name!r}", hint=f"engines: {', '.join(EngineName)}", param="engine"
+        ) from None

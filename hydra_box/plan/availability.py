@@ -1,0 +1,60 @@
+"""How many bytes of each device a new instance may be granted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from hydra_box.types import Claim, Machine
+
+CPU = "cpu"
+MIB = 1 << 20
+
+SMALLEST_GPU_RESERVE_BYTES = 256 * MIB
+GPU_RESERVE_SHARE = 50
+"""One part in so many: for fragments, a desktop's windows and what an estimate does not know."""
+
+RAM_RESERVE_SHARE = 16
+LARGEST_RAM_RESERVE_BYTES = 8192 * MIB
+
+
+def available_bytes(machine: Machine, claims: Sequence[Claim]) -> dict[str, int]:
+    """Device to bytes: what is free now, less what ours were granted and have not taken yet.
+
+    ``free + used by ours - max(granted, used) - reserve``, never below 0. What others hold is not
+    free, so that it is respected. The reserve is 2 % of a GPU (at least 256 MiB) and a sixteenth
+    of the RAM (at most 8 GiB).
+
+    Args:
+        machine: what is there now.
+        claims: of every instance of ours. On the CPU ``used_bytes`` must not count pages of
+            mapped files: the kernel counts those as available, so that they would count twice.
+    """
+    used: dict[str, int] = defaultdict(int)
+    held: dict[str, int] = defaultdict(int)
+    for claim in claims:
+        used[claim.device] += claim.used_bytes
+        held[claim.device] += max(claim.granted_bytes, claim.used_bytes)
+
+    def left(device: str, free: int, total: int, reserve: int) -> int:
+        # The second bound holds where a process's figures and the machine's were read apart.
+        unclaimed = min(free + used[device], total) - held[device]
+        return max(0, unclaimed - reserve)
+
+    found = {
+        gpu.uuid: left(gpu.uuid, gpu.free_bytes, gpu.total_bytes, gpu_reserve(gpu.total_bytes))
+        for gpu in machine.gpus
+    }
+    total = machine.ram_total_bytes
+    found[CPU] = left(CPU, machine.ram_available_bytes, total, ram_reserve(total))
+    return found
+
+
+def gpu_reserve(total_bytes: int) -> int:
+    """Bytes of a GPU that no plan touches."""
+    return max(SMALLEST_GPU_RESERVE_BYTES, total_bytes // GPU_RESERVE_SHARE)
+
+
+def ram_reserve(total_bytes: int) -> int:
+    """Bytes of the RAM that no plan touches."""
+    return min(total_bytes // RAM_RESERVE_SHARE, LARGEST_RAM_RESERVE_BYTES)

@@ -1,0 +1,65 @@
+"""How many bytes of each device a new instance may be granted."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from hydra_box.plan.availability import available_bytes, gpu_reserve, ram_reserve
+from hydra_box.types import Claim
+from tests import machines
+from tests.machines import GIB, MIB
+
+GPU = machines.one_rtx_4090().gpus[0]
+FREE = GPU.free_bytes - gpu_reserve(GPU.total_bytes)
+
+
+def test_what_others_hold_is_not_available() -> None:
+    machine = machines.two_rtx_3090_one_half_occupied()
+    first, second = (available_bytes(machine, ())[one.uuid] for one in machine.gpus)
+    assert first - second == 12_288 * MIB
+
+
+@pytest.mark.parametrize(
+    ("granted_gib", "used_gib", "left_bytes"),
+    [
+        (0, 0, FREE),
+        (10, 0, FREE - 10 * GIB),  # granted, still loading
+        (10, 10, FREE - 10 * GIB),  # taken: no longer free
+        (10, 12, FREE - 12 * GIB),  # took more than it was granted
+        (100, 0, 0),
+    ],
+)
+def test_what_ours_were_granted_counts_once(
+    granted_gib: int, used_gib: int, left_bytes: int
+) -> None:
+    used = used_gib * GIB
+    gpu = msgspec.structs.replace(GPU, free_bytes=GPU.free_bytes - used)
+    machine = msgspec.structs.replace(machines.one_rtx_4090(), gpus=(gpu,))
+    claim = Claim(device=GPU.uuid, granted_bytes=granted_gib * GIB, used_bytes=used)
+    assert available_bytes(machine, (claim,))[GPU.uuid] == left_bytes
+
+
+def test_figures_that_were_read_apart_do_not_make_room() -> None:
+    claim = Claim(device=GPU.uuid, granted_bytes=GIB, used_bytes=20 * GIB)
+    room = available_bytes(machines.one_rtx_4090(), (claim,))[GPU.uuid]
+    assert room == GPU.total_bytes - 20 * GIB - gpu_reserve(GPU.total_bytes)
+
+
+def test_a_claim_on_a_gpu_that_is_gone_does_not_matter() -> None:
+    claim = Claim(device="GPU-gone", granted_bytes=GIB, used_bytes=GIB)
+    machine = machines.one_rtx_4090()
+    assert available_bytes(machine, (claim,)) == available_bytes(machine, ())
+
+
+@pytest.mark.parametrize(
+    ("total_gib", "reserve_bytes"),
+    [(4, 256 * MIB), (16, GIB), (64, 4 * GIB), (128, 8 * GIB), (2048, 8 * GIB)],
+)
+def test_the_reserve_of_the_ram(total_gib: int, reserve_bytes: int) -> None:
+    assert ram_reserve(total_gib * GIB) == reserve_bytes
+
+
+@pytest.mark.parametrize(("total_mib", "reserve_mib"), [(6144, 256), (12_800, 256), (51_200, 1024)])
+def test_the_reserve_of_a_gpu(total_mib: int, reserve_mib: int) -> None:
+    assert gpu_reserve(total_mib * MIB) == reserve_mib * MIB
