@@ -15,7 +15,7 @@ from api.wiring import BoxParam
 from hydra_box.box import Box
 from hydra_box.errors import HydraError
 from hydra_box.messages import InstallEngineRequest, InstallProgress
-from hydra_box.plan.engine_choice import choose_engine
+from hydra_box.plan.names import engine_named
 from hydra_box.types import EngineName, Runtime
 
 log = logging.getLogger(__name__)
@@ -31,12 +31,12 @@ async def list_engines(box: BoxParam) -> list[Runtime]:
 
 @post("/engines/install", status_code=200, media_type=NDJSON)
 async def install(box: BoxParam, data: JSONBody[InstallEngineRequest]) -> Streamed:
-    """Build an engine for this machine and verify it.
+    """Install an engine for this machine and verify it.
 
     The answer is one JSON object a line while it goes on; the last has ``runtime`` or ``error``.
     A client that leaves ends the installation.
     """
-    chunks = _install(box, choose_engine(data.engine))
+    chunks = _install(box, engine_named(data.engine))
     return Streamed(chunks, media_type=NDJSON, stopped_by=box.events)
 
 

@@ -6,18 +6,25 @@ Every check returns findings: INFO is fine, WARNING limits something, ERROR stop
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from hydra_box import __version__
 from hydra_box import doctor_local as here
 from hydra_box.client import Client
 from hydra_box.config import Paths, resolve_paths
+from hydra_box.doctor_engines import (
+    check_compiler,
+    check_cuda_compiler,
+    check_runtimes,
+    check_unverified,
+)
+from hydra_box.doctor_gpus import check_gpus
 from hydra_box.doctor_local import ERROR, INFO, WARNING, finding
 from hydra_box.errors import DaemonUnreachable, HydraError
 from hydra_box.hardware import snapshot
 from hydra_box.messages import BoxStatus
-from hydra_box.types import Finding, Gpu, GpuCondition, Machine, Runtime
+from hydra_box.types import Finding, Machine
 
 GIB: Final = 1024**3
 LOW_DISK_BYTES: Final = 2 * GIB
@@ -46,14 +53,15 @@ def diagnose(client: Client, environ: Mapping[str, str]) -> list[Finding]:
     if box is None:
         machine = snapshot(here.nearest_existing(paths.home))
         findings += [here.check_port(settings)] if settings else []
-        findings += here.check_unverified(paths, environ)
+        findings += check_unverified(paths, environ)
     else:
         machine = client.machine()
-        findings += _runtimes(box, client.engines(), machine.gpus)
+        findings += check_runtimes(box, client.engines(), machine.gpus)
         findings += _services(box)
-    findings += [_gpu(machine), _ram(machine), _disk(machine)]
+    findings += check_gpus(machine, {one.pid for one in processes})
+    findings += [_ram(machine), _disk(machine)]
     findings += here.check_models(paths)
-    findings += [here.check_compiler(environ), *here.check_cuda_compiler(environ, machine.gpus)]
+    findings += [check_compiler(environ), *check_cuda_compiler(environ, machine.gpus)]
     findings.append(here.check_leftovers(processes, box))
     return findings
 
@@ -64,8 +72,8 @@ def diagnose_remote(client: Client) -> list[Finding]:
     if box is None:
         return [daemon]
     machine = client.machine()
-    findings = [daemon, *_runtimes(box, client.engines(), machine.gpus), *_services(box)]
-    return [*findings, _gpu(machine), _ram(machine), _disk(machine)]
+    findings = [daemon, *check_runtimes(box, client.engines(), machine.gpus), *_services(box)]
+    return [*findings, *check_gpus(machine, None), _ram(machine), _disk(machine)]
 
 
 # --- the daemon ------------------------------------------------------------------
@@ -117,48 +125,7 @@ def _services(box: BoxStatus) -> list[Finding]:
     return troubled or [finding("services", INFO, f"{len(box.services)}, none needs attention")]
 
 
-# --- the engines -----------------------------------------------------------------
-
-
-def _runtimes(box: BoxStatus, runtimes: Iterable[Runtime], gpus: Collection[Gpu]) -> list[Finding]:
-    findings = []
-    usable = []
-    coming = set()
-    for one in runtimes:
-        if one.problem:
-            hint = f"hydra-box engines verify {one.id} tries it again"
-            findings.append(finding("runtime", WARNING, f"{one.id}: {one.problem}", hint))
-        elif one.verified_at is None:
-            coming.add(one.engine.value)
-            findings.append(finding("runtime", INFO, f"{one.id} is not verified yet"))
-        else:
-            usable.append(one)
-            findings.append(finding("runtime", INFO, f"{one.id} answered on the demo model"))
-    for engine, runtime in box.runtimes.items():
-        if runtime is None and engine not in coming:
-            hint = f"hydra-box engines install {engine} builds one here"
-            findings.append(finding("runtime", ERROR, f"{engine} has no usable runtime", hint))
-    if gpus and usable and all(one.accelerator == "cpu" for one in usable):
-        text = f"{len(gpus)} GPUs, and no runtime that can use them: models run on the CPU"
-        hint = "hydra-box engines install llama.cpp builds one with CUDA"
-        findings.append(finding("runtime", WARNING, text, hint))
-    return findings
-
-
 # --- the machine -----------------------------------------------------------------
-
-
-def _gpu(machine: Machine) -> Finding:
-    """A machine without a GPU is in order; one whose GPU cannot be used is not."""
-    fact, _, hint = machine.gpu_message.partition("; hint: ")
-    match machine.gpu_condition:
-        case GpuCondition.PRESENT:
-            severity = INFO
-        case GpuCondition.NO_DRIVER | GpuCondition.NO_DEVICE:
-            severity = WARNING if hint else INFO
-        case _:
-            severity = ERROR
-    return finding("GPU", severity, fact, hint or None)
 
 
 def _ram(machine: Machine) -> Finding:

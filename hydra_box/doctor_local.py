@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import platform
-import shutil
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -16,13 +14,11 @@ import psutil
 from hydra_box import __version__
 from hydra_box.catalog import Catalog
 from hydra_box.config import Paths, Settings, load_settings
-from hydra_box.engines.build_llama_cpp import check_toolchain
-from hydra_box.engines.discover import discover
 from hydra_box.errors import ConfigError, HydraError
 from hydra_box.messages import BoxStatus
 from hydra_box.process import INSTANCE_VARIABLE, find_leftovers
 from hydra_box.sockets import listen
-from hydra_box.types import Finding, Gpu, Severity
+from hydra_box.types import Finding, Severity
 
 INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
 
@@ -102,7 +98,7 @@ def check_models(paths: Paths) -> list[Finding]:
     except HydraError as error:
         hint = "install hydra-box again: its demo model is part of it"
         return [finding("demo model", ERROR, error.message, hint)]
-    text = f"{demo.name}, {demo.size_bytes / 1024**2:.1f} MiB"
+    text = f"{demo.name}, {demo.offers[0].facts.size_bytes / 1024**2:.1f} MiB"
     problems = [finding("catalog", WARNING, problem) for problem in catalog.problems()]
     return [finding("demo model", INFO, text), *problems]
 
@@ -114,37 +110,6 @@ def check_port(settings: Settings) -> Finding:
             return finding("port", INFO, f"port {settings.port} on {settings.host} is free")
     except HydraError as error:
         return finding("port", ERROR, error.message, error.hint)
-
-
-def check_unverified(paths: Paths, environ: Mapping[str, str]) -> list[Finding]:
-    """The runtimes there are, when there is no daemon that knows whether they work."""
-    found = asyncio.run(discover(paths, environ))
-    if not found:
-        hint = "install hydra-box again: a prebuilt llama.cpp is part of it"
-        return [finding("runtime", ERROR, "there is no runtime of any engine", hint)]
-    text = "found; the daemon verifies it before it is used"
-    return [finding("runtime", INFO, f"{one.id}: {text}") for one in found]
-
-
-def check_compiler(environ: Mapping[str, str]) -> Finding:
-    """Whether an engine can be built here."""
-    try:
-        check_toolchain(environ)
-    except HydraError as error:
-        text = f"{error.message}: only prebuilt runtimes can be used"
-        return finding("compiler", WARNING, text, error.hint)
-    return finding("compiler", INFO, "there is one for hydra-box engines install")
-
-
-def check_cuda_compiler(environ: Mapping[str, str], gpus: Collection[Gpu]) -> list[Finding]:
-    """Whether an engine can be built for the GPUs, if there are any."""
-    if not gpus:
-        return []
-    if found := shutil.which("nvcc", path=environ.get("PATH", "")):
-        return [finding("CUDA toolkit", INFO, f"{found}, for hydra-box engines install")]
-    text = "no nvcc on the PATH: hydra-box engines install builds for the CPU"
-    hint = "install NVIDIA's CUDA toolkit, and add its bin directory to PATH"
-    return [finding("CUDA toolkit", WARNING, text, hint)]
 
 
 def engine_processes(paths: Paths) -> dict[psutil.Process, str]:

@@ -1,9 +1,10 @@
 """Exports the demo model as a Hugging Face directory, with the very weights of its GGUF file.
 
-    python scripts/export_demo_model.py OUT_DIR
+    python scripts/export_demo_model.py OUT_DIR [--dtype float16]
 
-The matrices are dequantised to float32, which holds every Q8_0 value exactly. Needs gguf, numpy
-and safetensors, but neither torch nor transformers.
+The matrices are dequantised to float32, which holds every Q8_0 value exactly, or to float16, which
+is half the size and rounds them: that is what ``hydra_box/assets/demo/hydra-box-demo-hf`` is. Needs
+gguf, numpy and safetensors, but neither torch nor transformers.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import json
 from pathlib import Path
 
 import demo_gguf
+import numpy as np
 from demo_tokenizer import BOS, IM_END, PAD, tokenizer_json
 from safetensors.numpy import save_file
 
 DEFAULT_GGUF = (
     Path(__file__).resolve().parent.parent / "hydra_box" / "assets" / "demo" / "hydra-box-demo.gguf"
 )
+
+DTYPES = ("float32", "float16")
 
 _BLOCK_NAMES = {
     "attn_norm": "input_layernorm",
@@ -45,7 +49,7 @@ def hugging_face_name(name: str) -> str:
     return f"model.layers.{layer}.{_BLOCK_NAMES[part]}.weight"
 
 
-def config(model: demo_gguf.Model) -> dict[str, object]:
+def config(model: demo_gguf.Model, dtype: str) -> dict[str, object]:
     """The content of ``config.json``; sizes are in values, the context in tokens."""
     hyper = model.hyper
     return {
@@ -70,7 +74,7 @@ def config(model: demo_gguf.Model) -> dict[str, object]:
         "initializer_range": 0.04,
         "pretraining_tp": 1,
         "use_cache": True,
-        "torch_dtype": "float32",
+        "torch_dtype": dtype,
         **_token_ids(model),
     }
 
@@ -97,17 +101,20 @@ def tokenizer_config(model: demo_gguf.Model) -> dict[str, object]:
     }
 
 
-def export(gguf_file: Path, directory: Path) -> None:
+def export(gguf_file: Path, directory: Path, dtype: str = "float32") -> None:
     """Write the model of ``gguf_file`` as a Hugging Face directory, which is made if need be."""
     model = demo_gguf.read(gguf_file)
     directory.mkdir(parents=True, exist_ok=True)
-    weights = {hugging_face_name(name): values for name, values in model.weights.items()}
+    weights = {
+        hugging_face_name(name): values.astype(np.dtype(dtype))
+        for name, values in model.weights.items()
+    }
     matrices = directory / "model.safetensors"
     save_file(weights, matrices, metadata={"format": "pt"})
     # safetensors makes the file private to its owner; an engine may run as another user.
     matrices.chmod(0o644)
     documents: dict[str, object] = {
-        "config.json": config(model),
+        "config.json": config(model, dtype),
         "generation_config.json": _token_ids(model),
         "tokenizer.json": tokenizer_json(model.tokens, model.merges),
         "tokenizer_config.json": tokenizer_config(model),
@@ -123,8 +130,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--gguf", type=Path, default=DEFAULT_GGUF)
+    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0])
     arguments = parser.parse_args()
-    export(arguments.gguf, arguments.directory)
+    export(arguments.gguf, arguments.directory, arguments.dtype)
 
 
 if __name__ == "__main__":

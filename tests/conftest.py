@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from hydra_box.errors import EngineUnavailable
 from hydra_box.messages import DeployRequest, ServiceView
-from hydra_box.types import Scope
+from hydra_box.types import EngineName, Runtime, Scope
 from tests.boxes import RunningBox
+from tests.engines.real_runtimes import cannot_be_had, installed
 
 # What would change the program under test; set by whoever starts the tests, not by a test.
 STRANGERS = ("HYDRA_BOX_", "OPENAI_", "STATE_DIRECTORY", "XDG_DATA_HOME", "PYTHONPATH")
@@ -93,3 +95,22 @@ def box(short_directory: Path) -> Iterator[DemoBox]:
     finally:
         code = running.stop()
     assert code == 0, running.output.read_text()
+
+
+@pytest.fixture(scope="session")
+def vllm_runtime(short_directory: Path) -> Runtime:
+    """A real vLLM, installed and verified; ``lend`` makes it one of another box."""
+    try:
+        return installed(EngineName.VLLM, short_directory / "engines")
+    except EngineUnavailable as error:
+        if not cannot_be_had(error):
+            raise
+        pytest.skip(f"vLLM cannot be installed here: {error}")
+
+
+@pytest.fixture(scope="session")
+def built_llama_cpp(short_directory: Path) -> Runtime:
+    """A real llama.cpp, built for this machine and verified."""
+    if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
+        pytest.skip("llama.cpp cannot be built here: there is no C++ compiler")
+    return installed(EngineName.LLAMA_CPP, short_directory / "engines")

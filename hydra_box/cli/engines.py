@@ -39,11 +39,18 @@ def list_engines(options: Options) -> None:
             say(f"{one.id}: {one.problem}")
 
 
-@engines.command("install", cls=Verb, examples=("hydra-box engines install llama.cpp",))
+@engines.command(
+    "install",
+    cls=Verb,
+    examples=("hydra-box engines install llama.cpp", "hydra-box engines install vllm"),
+)
 @click.argument("engine")
 @click.pass_obj
 def install(options: Options, engine: str) -> None:
-    """Build ENGINE on this machine, for its CPU and GPU, and verify it: minutes, not seconds."""
+    """Install ENGINE for this machine's GPUs, or for its CPU, and verify it: minutes.
+
+    llama.cpp is built from its sources; vllm is fetched, some gigabytes of it.
+    """
     with connect(options) as client, Progress() as progress:
         runtime = _follow_install(client, engine)
         progress.done(f"{runtime.id} is installed and verified")
@@ -69,7 +76,7 @@ def verify(options: Options, runtime: str) -> None:
 @click.argument("runtime")
 @click.pass_obj
 def remove(options: Options, runtime: str) -> None:
-    """Remove RUNTIME, which was built on this machine."""
+    """Remove RUNTIME, which was installed here."""
     with connect(options) as client:
         client.remove_engine(runtime)
     if options.json:

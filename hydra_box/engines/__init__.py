@@ -6,8 +6,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hydra_box.engines.base import Engine
+from hydra_box.engines.distribution import Distribution
 from hydra_box.engines.llama_cpp import LlamaCpp
+from hydra_box.engines.llama_cpp_distribution import LlamaCppDistribution
+from hydra_box.engines.vllm import Vllm
+from hydra_box.engines.vllm_distribution import VllmDistribution
 from hydra_box.types import EngineName
 
-ENGINES: Mapping[EngineName, Engine] = MappingProxyType({EngineName.LLAMA_CPP: LlamaCpp()})
+ENGINES: Mapping[EngineName, Engine] = MappingProxyType(
+    {EngineName.LLAMA_CPP: LlamaCpp(), EngineName.VLLM: Vllm()}
+)
 """Every engine that this version can run."""
+
+DISTRIBUTIONS: Mapping[EngineName, Distribution] = MappingProxyType(
+    {EngineName.LLAMA_CPP: LlamaCppDistribution(), EngineName.VLLM: VllmDistribution()}
+)
+"""Where the runtimes of each come from."""

@@ -8,12 +8,16 @@ from typing import Protocol
 
 from hydra_box.errors import HydraError
 from hydra_box.types import (
+    Accelerator,
     EngineName,
+    EngineOptions,
     ExitExplanation,
     Frozen,
     Launch,
+    ModelFacts,
     ProcessExit,
     Runtime,
+    WeightFormat,
 )
 
 
@@ -24,6 +28,27 @@ class Command(Frozen, frozen=True, kw_only=True):
     env: dict[str, str]
 
 
+class EngineLoad(Frozen, frozen=True, kw_only=True):
+    """What an engine has under way."""
+
+    running: int
+    """Sequences that it works on."""
+    waiting: int
+    """Requests that wait for a slot."""
+    kv_cache_used_fraction: float | None = None
+    """Of the whole cache, 0 to 1; None: it does not say."""
+
+
+class MemoryReport(Frozen, frozen=True, kw_only=True):
+    """What an engine says of its own memory, on all devices together."""
+
+    total_bytes: int
+    """Each weight once."""
+    twice_bytes: int = 0
+    """Weights that it keeps in another order than the file, whose pages the kernel may keep too,
+    until it needs the room."""
+
+
 class Engine(Protocol):
     """One engine: how to start it, how to know that it serves, what its words mean."""
 
@@ -32,8 +57,29 @@ class Engine(Protocol):
         """Its name, as users write it."""
         ...
 
+    @property
+    def format(self) -> WeightFormat:
+        """The weights that it reads; its runtimes are verified on the demo model in this format."""
+        ...
+
+    def trial_options(self, accelerator: Accelerator) -> EngineOptions:
+        """The small options that a runtime is verified with."""
+        ...
+
+    def flags(
+        self, options: EngineOptions, accelerator: Accelerator, facts: ModelFacts
+    ) -> tuple[str, ...]:
+        """The command line that ``command`` uses, without program, model, names and socket."""
+        ...
+
     def command(self, runtime: Runtime, launch: Launch) -> Command:
-        """The program that serves ``launch`` on its UNIX socket."""
+        """The program that serves ``launch`` on its UNIX socket.
+
+        Raises:
+            InvalidModel: the model's files cannot be read.
+            NotFound: they are not there.
+
+        """
         ...
 
     async def probe(self, socket_path: Path, access_name: str) -> bool:
@@ -51,6 +97,27 @@ class Engine(Protocol):
 
     def progress(self, log_tail: str) -> str | None:
         """What a loading engine is doing, in a few words for people."""
+        ...
+
+    def report(self, log: str) -> MemoryReport | None:
+        """What it says in its log that it allocated: weights, KV cache and compute together.
+
+        Args:
+            log: what the process printed since it was started.
+
+        Returns:
+            None if it does not say.
+
+        """
+        ...
+
+    async def load(self, socket_path: Path) -> EngineLoad:
+        """What it has under way now.
+
+        Raises:
+            EngineError: it does not answer, or not in words that are understood.
+
+        """
         ...
 
     def translate_error(self, status: int, body: bytes, headers: Mapping[str, str]) -> HydraError:

@@ -1,4 +1,4 @@
-"""Why a build failed, from what it printed."""
+"""Why an installation failed, from what its programs printed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,23 @@ _CAUSES = (
     (
         (
             r"Temporary failure in name resolution|NewConnectionError|ConnectTimeout"
-            r"|Connection refused|Network is unreachable|Read timed out|SSLError"
+            r"|Connection refused|Network is unreachable|Read timed out|SSLError|IncompleteRead"
         ),
         "the package registry cannot be reached",
         "check the network and the proxy settings, then try again",
+    ),
+    (
+        (
+            r"(?s)require a different python version:[^\n]*Requires-Python ([^\s;]+).*"
+            r"No matching distribution found for ([^\s(]+)"
+        ),
+        "{1} does not support this Python: it needs Python {0}",
+        "install Hydra Box with a Python that it supports",
+    ),
+    (
+        r"ERROR: (\S+) is not a supported wheel on this platform",
+        "there is no {0} for this kind of machine",
+        "llama.cpp runs on more of them: hydra-box engines install llama.cpp",
     ),
     (
         r"No matching distribution found for ([^\s(]+)",
@@ -70,12 +83,12 @@ _CAUSES = (
 
 
 def explain_failure(status: int, lines: Iterable[str], log_path: Path) -> EngineUnavailable:
-    """The error for a build that ended with ``status``; the first cause that fits wins."""
+    """The error for a program that ended with ``status``; the first cause that fits wins."""
     text = "\n".join(lines)
-    log = f"the whole build is in {log_path}"
+    log = f"the whole log is in {log_path}"
     for pattern, fact, hint in _CAUSES:
         found = re.search(pattern, text)
         if found:
             text = fact.format(*(" ".join(group.split()) for group in found.groups()))
             return EngineUnavailable(text[:300], hint=f"{hint}; {log}" if hint else log)
-    return EngineUnavailable(f"the build ended with status {status}", hint=log)
+    return EngineUnavailable(f"the installation ended with status {status}", hint=log)

@@ -9,26 +9,30 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from hydra_box.engines import llama_cpp_errors, llama_cpp_exits
-from hydra_box.engines.base import Command
+from hydra_box.engines import asking, llama_cpp_errors, llama_cpp_exits, llama_cpp_memory_log
+from hydra_box.engines.base import Command, EngineLoad, MemoryReport
+from hydra_box.engines.environment import engine_environment
 from hydra_box.errors import EngineError, HydraError
-from hydra_box.models.gguf import has_pooling
-from hydra_box.types import EngineName, ExitExplanation, Launch, ProcessExit, Runtime
-
-PASSED_ON = ("HOME", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
-"""What an engine gets of the daemon's environment, where it is set: libraries and caches."""
+from hydra_box.models.facts import read_facts
+from hydra_box.models.gguf import projector_beside
+from hydra_box.types import (
+    Accelerator,
+    EngineName,
+    EngineOptions,
+    ExitExplanation,
+    Launch,
+    ModelFacts,
+    ProcessExit,
+    Runtime,
+    WeightFormat,
+)
 
 IDLE_PROMPT_CACHE_MIB = 512
 """What an instance may keep of the prompts of finished requests; llama.cpp's own limit is 8 GiB."""
 
-SMALLEST_BATCH_TOKENS, LARGEST_BATCH_TOKENS = 512, 2048
-"""An embedding's input has to fit one batch, so that the batch follows the context length."""
-
 ALL_LAYERS = 999
-
-HEALTH_TIMEOUT_SECONDS = 5.0
-FIRST_TOKEN_TIMEOUT_SECONDS = 120.0
-"""Long, because the first token of a model that is larger than the memory reads it from disk."""
+LOG_VERBOSITY = 4
+"""The first at which it tells the sizes of its buffers; prompts stay out of the log until 5."""
 
 
 class LlamaCpp:
@@ -42,30 +46,44 @@ class LlamaCpp:
         """Its name, as users write it."""
         return EngineName.LLAMA_CPP
 
-    def command(self, runtime: Runtime, launch: Launch) -> Command:
-        """The program that serves ``launch`` on its UNIX socket, chat and embeddings both.
+    @property
+    def format(self) -> WeightFormat:
+        """The weights that it reads."""
+        return WeightFormat.GGUF
 
-        Raises:
-            InvalidModel: the model's file cannot be read.
+    def trial_options(self, accelerator: Accelerator) -> EngineOptions:
+        """The small options that a runtime is verified with."""
+        layers = 0 if accelerator is Accelerator.CPU else ALL_LAYERS
+        return EngineOptions(context_length=256, slots=1, batch_tokens=256, gpu_layers=layers)
 
-        """
-        batch = min(max(launch.context_length, SMALLEST_BATCH_TOKENS), LARGEST_BATCH_TOKENS)
-        layers = 0 if launch.device == "cpu" else ALL_LAYERS
-        options = {
-            "--model": launch.model_path,
-            "--alias": launch.access_name,
-            "--host": launch.socket_path,
-            "--ctx-size": str(launch.context_length * launch.slots),
-            "--parallel": str(launch.slots),
-            "--batch-size": str(batch),
-            "--ubatch-size": str(batch),
-            "--n-gpu-layers": str(layers),
-            "--cache-ram": str(IDLE_PROMPT_CACHE_MIB),
+    def flags(
+        self, options: EngineOptions, accelerator: Accelerator, facts: ModelFacts
+    ) -> tuple[str, ...]:
+        """The command line without program, model, names and socket."""
+        layers = 0 if accelerator is Accelerator.CPU else options.gpu_layers
+        # To make one vector of many, llama.cpp needs a batch that the slots divide.
+        batch = options.batch_tokens - options.batch_tokens % options.slots
+        values = {
+            "--ctx-size": options.context_length * options.slots,
+            "--parallel": options.slots,
+            "--batch-size": batch,
+            "--ubatch-size": batch,
+            "--threads": options.threads,
+            "--threads-batch": options.threads,
+            "--n-gpu-layers": layers,
+            "--cache-type-k": options.kv_cache_type,
+            "--cache-type-v": options.kv_cache_type,
+            # What the plan leaves out must not be filled in by another plan.
+            "--fit": "off",
+            "--cache-ram": IDLE_PROMPT_CACHE_MIB,
+            "--log-verbosity": LOG_VERBOSITY,
         }
-        if not has_pooling(Path(launch.model_path)):
+        if layers and len(options.split) > 1:
+            values["--tensor-split"] = ",".join(f"{share:g}" for share in options.split)
+        if not facts.has_pooling:
             # A chat model does not say how to make one vector of many; the mean serves.
-            options["--pooling"] = "mean"
-        flags = (
+            values["--pooling"] = "mean"
+        switches = (
             "--embeddings",
             "--jinja",
             "--metrics",
@@ -73,17 +91,33 @@ class LlamaCpp:
             "--no-webui",
             "--no-context-shift",
         )
-        pairs = (word for pair in options.items() for word in pair)
-        return Command(argv=(*runtime.argv, *pairs, *flags), env=self._env(launch.device))
+        return (*(str(word) for pair in values.items() for word in pair), *switches)
 
-    def _env(self, device: str) -> dict[str, str]:
-        env = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
-        env["LANG"] = "C.UTF-8"
-        # Threads that spin while they wait for each other take the cores from those they wait
-        # for: two engines on two busy cores were measured 100 times slower than with this.
-        env["OMP_WAIT_POLICY"] = "PASSIVE"
-        env["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else device
-        return env
+    def command(self, runtime: Runtime, launch: Launch) -> Command:
+        """The program that serves ``launch`` on its UNIX socket, chat and embeddings both.
+
+        Raises:
+            InvalidModel: the model's file cannot be read.
+            NotFound: it is not there.
+
+        """
+        facts = read_facts(Path(launch.model_path))
+        accelerator = Accelerator.CPU if launch.device == "cpu" else Accelerator.CUDA
+        names = {
+            "--model": launch.model_path,
+            "--alias": launch.access_name,
+            "--host": launch.socket_path,
+        }
+        if (projector := projector_beside(Path(launch.model_path))) is not None:
+            names["--mmproj"] = str(projector)
+        return Command(
+            argv=(
+                *runtime.argv,
+                *(word for pair in names.items() for word in pair),
+                *self.flags(launch.options, accelerator, facts),
+            ),
+            env=engine_environment(self._environ, launch.device),
+        )
 
     async def probe(self, socket_path: Path, access_name: str) -> bool:
         """True once a real one-token request was answered; False while it is still loading.
@@ -94,10 +128,9 @@ class LlamaCpp:
             EngineError: it answered, and wrongly: it will never be ready.
 
         """
-        connector = aiohttp.UnixConnector(path=str(socket_path))
-        async with aiohttp.ClientSession("http://engine", connector=connector) as session:
+        async with asking.engine_at(socket_path) as session:
             try:
-                return await _healthy(session) and await _answers(session, access_name)
+                return await asking.is_healthy(session) and await _answers(session, access_name)
             except (TimeoutError, aiohttp.ClientConnectionError):
                 return False  # Not listening yet, busy, or ended: then its exit tells.
 
@@ -109,52 +142,56 @@ class LlamaCpp:
         """What a loading engine is doing, in a few words for people."""
         return llama_cpp_exits.progress(log_tail)
 
+    def report(self, log: str) -> MemoryReport | None:
+        """The buffers that its log names, all together."""
+        return llama_cpp_memory_log.report(log)
+
+    async def load(self, socket_path: Path) -> EngineLoad:
+        """What it has under way now.
+
+        Raises:
+            EngineError: it does not answer, or not in words that are understood.
+
+        """
+        counters = asking.parse_metrics((await asking.read(socket_path, "/metrics")).decode())
+        try:
+            slots = msgspec.json.decode(await asking.read(socket_path, "/slots"), type=list[_Slot])
+            return EngineLoad(
+                running=int(counters["llamacpp:requests_processing"]),
+                waiting=int(counters["llamacpp:requests_deferred"]),
+                kv_cache_used_fraction=_used_fraction(slots),
+            )
+        except (KeyError, msgspec.DecodeError) as error:
+            raise EngineError(f"the engine's counters are not understood: {error}") from error
+
     def translate_error(self, status: int, body: bytes, headers: Mapping[str, str]) -> HydraError:
         """An error answer of llama.cpp (status 400 and up) as one of ours."""
         del headers  # All it says is in the body.
         return llama_cpp_errors.translate(status, body)
 
 
-async def _healthy(session: aiohttp.ClientSession) -> bool:
-    timeout = aiohttp.ClientTimeout(total=HEALTH_TIMEOUT_SECONDS)
-    async with session.get("/health", timeout=timeout) as response:
-        if response.status not in (200, 503):
-            raise EngineError(f"the engine answered {response.status} when asked for its health")
-        return response.status == 200
+class _Slot(msgspec.Struct):
+    n_ctx: int
+    is_processing: bool
+    n_prompt_tokens: int = 0
+    """Of the prompt and of the answer so far."""
 
 
-class _FirstAnswer(msgspec.Struct):
-    """A completion has choices, an embedding has data."""
-
-    model: str
-    choices: list[msgspec.Raw] = []
-    data: list[msgspec.Raw] = []
+def _used_fraction(slots: list[_Slot]) -> float:
+    """What the sequences under way hold; prompts that are only remembered give way to new ones."""
+    room = sum(slot.n_ctx for slot in slots)
+    used = sum(slot.n_prompt_tokens for slot in slots if slot.is_processing)
+    return min(1.0, used / room) if room else 0.0
 
 
 async def _answers(session: aiohttp.ClientSession, access_name: str) -> bool:
-    status, body = await _post(session, "/v1/completions", prompt="Hello", max_tokens=1)
-    if llama_cpp_errors.makes_no_text(body):
-        status, body = await _post(session, "/v1/embeddings", input="Hello")
-    if status == 503:
+    answer = await asking.post(session, "/v1/completions", {"prompt": "Hello", "max_tokens": 1})
+    if llama_cpp_errors.makes_no_text(answer.body):
+        answer = await asking.post(session, "/v1/embeddings", {"input": "Hello"})
+    if answer.status == 503:
         return False
-    if status != 200:
-        raise EngineError(
-            f"the engine answered {status} to its first request: {llama_cpp_errors.own_words(body)}"
-        )
-    try:
-        answer = msgspec.json.decode(body, type=_FirstAnswer)
-    except msgspec.DecodeError as error:
-        raise EngineError(f"the engine's first answer is not understood: {error}") from error
-    if not answer.choices and not answer.data:
-        raise EngineError("the engine's first answer is empty")
-    if answer.model != access_name:
-        raise EngineError(f"the engine serves {answer.model!r}, not {access_name!r}")
+    if answer.status != 200:
+        words = llama_cpp_errors.own_words(answer.body)
+        raise EngineError(f"the engine answered {answer.status} to its first request: {words}")
+    asking.check_first_answer(answer.body, access_name)
     return True
-
-
-async def _post(
-    session: aiohttp.ClientSession, path: str, **request: str | int
-) -> tuple[int, bytes]:
-    timeout = aiohttp.ClientTimeout(total=FIRST_TOKEN_TIMEOUT_SECONDS)
-    async with session.post(path, json=request, timeout=timeout) as response:
-        return response.status, await response.read()

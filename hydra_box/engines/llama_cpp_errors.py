@@ -11,23 +11,20 @@ import re
 
 import msgspec
 
-from hydra_box.errors import (
-    ContextLengthExceeded,
-    EngineError,
-    HydraError,
-    InvalidRequest,
-    NotFound,
-    Unavailable,
-)
-
-LOADING_RETRY_AFTER_SECONDS = 2
-LONGEST_MESSAGE = 300
+from hydra_box.engines import faults
+from hydra_box.engines.faults import LONGEST_MESSAGE
+from hydra_box.errors import HydraError
 
 _NO_TEXT = "does not support logits"
 _NOT_INPUT = re.compile(r"(image|audio|video) input is not supported")
 _TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large to process.*?size: (\d+)\)")
 _FIELD = re.compile(r"(?:^|Field |key |param: |Expected )['\"](\w+)['\"]")
 _CALL = re.compile(r"does not support (\w+)")
+
+_GRAMMAR = re.compile(
+    r"failed to parse grammar|JSON schema (?:error|conversion failed)"
+    r"|Unrecognized schema|json_schema"
+)
 
 _CALLERS_FAULT = re.compile(
     r"Failed to parse (tools|messages|tool_choice)|Unsupported param|Only no echo is supported"
@@ -39,9 +36,12 @@ _CALLERS_FAULT = re.compile(
 
 _INTERNAL = (
     (re.compile(r"\[json\.exception\.[^\]]*\]\s*"), ""),
+    (
+        re.compile(r"Unable to generate parser for this template\. |Automatic parser generation "),
+        "",
+    ),
+    (re.compile(r"^(?:failed: |Failed to initialize samplers: )"), ""),
     (re.compile(r"(?:\s*-\s*hint:|\.?\s*Start it with).*", re.DOTALL), ""),
-    (re.compile(r"(?<![\w:/])/(?:[^\s'\"/]+/)+[^\s'\"]*"), "(a path)"),
-    (re.compile(r"\s+"), " "),
 )
 
 
@@ -62,31 +62,22 @@ def translate(status: int, body: bytes) -> HydraError:
     1. Longer than the context, or than what can be embedded at once: both token counts.
     2. Loading (503): try again.
     3. A call or an input that this model does not have (501, 404, images): say which.
-    4. A wrong value (other 4xx, and the 500s that blame the request): its words, cleaned.
-    5. Anything else failed inside the engine, and its words stay in its log.
+    4. A schema or grammar that cannot be used.
+    5. A wrong value (other 4xx, and the 500s that blame the request): its words, cleaned.
+    6. Anything else failed inside the engine, and its words stay in its log.
     """
     error = _decode(body)
     if error.n_prompt_tokens is not None and error.n_ctx is not None:
-        return _too_long(error.n_prompt_tokens, error.n_ctx)
+        return faults.too_long(error.n_ctx, f"{error.n_prompt_tokens} tokens")
     if found := _TOO_LARGE.search(error.message):
-        return ContextLengthExceeded(
-            f"the input has {found[1]} tokens; this service embeds at most "
-            f"{found[2]} tokens at a time",
-            hint="split the input into shorter parts",
-            param="input",
-        )
+        return faults.input_too_long(int(found[2]), int(found[1]))
     if status == 503:
-        return Unavailable(
-            "the model is still loading", retry_after_seconds=LOADING_RETRY_AFTER_SECONDS
-        )
-    if unsupported := _unsupported(status, error.message):
-        return unsupported
+        return faults.loading()
+    if known := _unsupported(status, error.message):
+        return known
     if status < 500 or _CALLERS_FAULT.search(error.message):
         return _invalid(error.message)
-    return EngineError(
-        f"the engine failed at this request (its status was {status})",
-        hint="its log has the details: hydra-box logs NAME",
-    )
+    return faults.failed_inside(status)
 
 
 def makes_no_text(body: bytes) -> bool:
@@ -106,26 +97,16 @@ def _decode(body: bytes) -> _Error:
         return _Error(message=body[:LONGEST_MESSAGE].decode("utf-8", "replace").strip())
 
 
-def _too_long(prompt_tokens: int, context_tokens: int) -> HydraError:
-    return ContextLengthExceeded(
-        f"This model's maximum context length is {context_tokens} tokens; "
-        f"the prompt has {prompt_tokens} tokens",
-        hint="shorten the prompt, or deploy the model with a longer context length",
-        param="messages",
-    )
-
-
 def _unsupported(status: int, message: str) -> HydraError | None:
     if found := _NOT_INPUT.search(message):
-        return InvalidRequest(f"this model takes no {found[1]} input", param="messages")
+        return faults.no_such_input(found[1])
     if _NO_TEXT in message:
-        return InvalidRequest("this model makes embeddings, not text", hint="use /v1/embeddings")
+        return faults.makes_embeddings()
     if status == 501:
         found = _CALL.search(message)
-        what = found[1] if found else "this call"
-        return InvalidRequest(f"this service does not support {what}")
+        return faults.unsupported(found[1] if found else "this call")
     if status in (404, 405):
-        return NotFound("the engine of this service does not offer this call")
+        return faults.no_such_call()
     return None
 
 
@@ -134,7 +115,6 @@ def _invalid(message: str) -> HydraError:
     text = message
     for pattern, replacement in _INTERNAL:
         text = pattern.sub(replacement, text)
-    text = text.strip()[:LONGEST_MESSAGE]
-    return InvalidRequest(
-        text or "the engine refused the request", param=field[1] if field else None
-    )
+    if _GRAMMAR.search(text):
+        return faults.bad_grammar(text)
+    return faults.invalid(text, param=field[1] if field else None)

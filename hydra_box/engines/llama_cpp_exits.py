@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import signal
 
-from hydra_box.types import ExitExplanation, Frozen, ProcessExit
-
-LONGEST_LINE = 300
-
-
-class Rule(Frozen, frozen=True, kw_only=True):
-    """A pattern in the log; ``fact`` and ``hint`` may quote its groups as ``{0}``, ``{1}``."""
-
-    pattern: str
-    fact: str
-    hint: str | None = None
-
+from hydra_box.engines.exits import Language, Rule
+from hydra_box.engines.exits import explain as explain_in
+from hydra_box.types import ExitExplanation, ProcessExit
 
 _SMALLER = "deploy with a shorter context length, less concurrency, or a smaller model"
 _FETCH_AGAIN = "get the file again and compare its checksum"
@@ -140,7 +130,6 @@ RULES = (
         hint=_NEWER,
     ),
 )
-"""The first rule that matches wins, so the more telling ones come first."""
 
 _SIGNALS: dict[int, ExitExplanation] = {
     signal.SIGILL: ExitExplanation(
@@ -161,12 +150,15 @@ _SIGNALS: dict[int, ExitExplanation] = {
     ),
     signal.SIGTERM: ExitExplanation(fact="the process was told to end (SIGTERM)"),
 }
-_SAID_BY_SIGNAL_ALONE = frozenset({signal.SIGILL, signal.SIGKILL, signal.SIGBUS})
 
-_NOT_A_CAUSE = re.compile(
-    r"^error: Failed to init server|exiting due to|cleaning up before exit|^Traceback|^\s+File "
+_LANGUAGE = Language(
+    rules=RULES,
+    signals=_SIGNALS,
+    prefix=r"^[\d.]+\s+[A-Z]\s+",
+    not_a_cause=(
+        r"^error: Failed to init server|exiting due to|cleaning up before exit|^Traceback|^File "
+    ),
 )
-_PREFIX = re.compile(r"^[\d.]+\s+[A-Z]\s+")
 
 _STAGES = (
     ("loading model", "loading the model"),
@@ -179,24 +171,8 @@ _STAGES = (
 
 
 def explain(exit: ProcessExit, log_tail: str) -> ExitExplanation:
-    """Why the process ended.
-
-    1. Signals that say it all by themselves: a missing CPU instruction, killed, a cut file.
-    2. The first of ``RULES`` that finds its pattern in the log.
-    3. Other signals.
-    4. The last line of the log that means something, with the status.
-    """
-    number = _signal(exit)
-    if number in _SAID_BY_SIGNAL_ALONE:
-        return _SIGNALS[number]
-    for rule in RULES:
-        matches = list(re.finditer(rule.pattern, log_tail))
-        if matches:
-            groups = [group or "no reason given" for group in matches[-1].groups()]
-            return ExitExplanation(fact=rule.fact.format(*groups)[:LONGEST_LINE], hint=rule.hint)
-    if number in _SIGNALS:
-        return _SIGNALS[number]
-    return _unexplained(exit, number, log_tail)
+    """Why the process ended, from the last lines of its log."""
+    return explain_in(exit, log_tail, _LANGUAGE)
 
 
 def progress(log_tail: str) -> str | None:
@@ -204,27 +180,3 @@ def progress(log_tail: str) -> str | None:
     found = [(log_tail.rfind(words), text) for words, text in _STAGES]
     position, text = max(found)
     return text if position >= 0 else None
-
-
-def _signal(exit: ProcessExit) -> int | None:
-    if exit.signal is not None:
-        return exit.signal
-    # A shell between us and the program reports its signal as 128 and the number.
-    if exit.code is not None and exit.code > 128:
-        return exit.code - 128
-    return None
-
-
-def _unexplained(exit: ProcessExit, number: int | None, log_tail: str) -> ExitExplanation:
-    if number is not None:
-        fact = f"the process was ended by signal {number}"
-    elif exit.code is None:
-        fact = "the process has ended"
-    else:
-        fact = f"the process ended with status {exit.code}"
-    lines = [line.strip() for line in log_tail.splitlines() if line.strip()]
-    telling = [line for line in lines if not _NOT_A_CAUSE.search(_PREFIX.sub("", line))]
-    if not telling:
-        return ExitExplanation(fact=f"{fact} and printed nothing")
-    last = _PREFIX.sub("", telling[-1])[:LONGEST_LINE]
-    return ExitExplanation(fact=f"{fact}; the last it said was: {last}")

@@ -13,16 +13,23 @@ from pathlib import Path
 import msgspec
 
 from hydra_box.config import Paths
+from hydra_box.engines import DISTRIBUTIONS
 from hydra_box.engines.base import Engine
-from hydra_box.engines.build_llama_cpp import build
-from hydra_box.engines.discover import changed_at, discover
-from hydra_box.engines.install import Builder, Installation, remove_directory
-from hydra_box.engines.verify import Verdict, verify
+from hydra_box.engines.distribution import Distribution, Site
+from hydra_box.engines.security import known_hole
+from hydra_box.engines.verify import DEMO_SAFETENSORS, Verdict, verify
 from hydra_box.errors import Conflict, EngineUnavailable, NotFound
 from hydra_box.hardware import snapshot
 from hydra_box.messages import InstallProgress
 from hydra_box.store import Store
-from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
+from hydra_box.types import (
+    Accelerator,
+    EngineAvailability,
+    EngineName,
+    Runtime,
+    RuntimeSource,
+    WeightFormat,
+)
 
 _LEAST_TO_MOST = (RuntimeSource.PATH, RuntimeSource.BUNDLED, RuntimeSource.BUILT)
 
@@ -37,35 +44,52 @@ class RuntimeManager:
         engines: Mapping[EngineName, Engine],
         demo_model: Path,
         *,
+        demo_safetensors: Path = DEMO_SAFETENSORS,
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
-        builder: Builder = build,
+        distributions: Mapping[EngineName, Distribution] = DISTRIBUTIONS,
     ) -> None:
         self._store = store
         self._paths = paths
         self._engines = engines
-        self._demo_model = demo_model
+        self._demo_models = {
+            WeightFormat.GGUF: demo_model,
+            WeightFormat.SAFETENSORS: demo_safetensors,
+        }
         self._environ = environ
         self._clock = clock
-        self._build = builder
+        self._distributions = distributions
         self._runtimes: dict[str, Runtime] = {}
         self._has_gpu = False
         self._verifying: dict[str, asyncio.Task[Runtime]] = {}
         self._installing: set[EngineName] = set()
 
     async def load(self) -> None:
-        """Find what is there; what was verified stays so, unless its files have changed since."""
+        """Find what is there; what was verified stays so, unless its files have changed since.
+
+        What has become known as unsafe since is not used any more, whatever it answered.
+        """
         machine = await asyncio.to_thread(snapshot, self._paths.home)
         self._has_gpu = bool(machine.gpus)
         stored = {one.id: one for one in await self._store.runtimes()}
-        for found in await discover(self._paths, self._environ):
-            known = stored.pop(found.id, None)
-            if known is not None and _same(known, found):
-                self._runtimes[known.id] = known
-            else:
-                await self._keep(found)
+        for distribution in self._distributions.values():
+            for found in await distribution.discover(self._paths, self._environ):
+                known = stored.pop(found.id, None)
+                current = known if known and self._is_same(known, found) else found
+                if hole := known_hole(current):
+                    current = msgspec.structs.replace(current, verified_at=None, problem=hole)
+                self._runtimes[current.id] = current
+                if current != known:
+                    await self._keep(current)
         for gone in stored:
             await self._store.delete_runtime(gone)
+
+    def _is_same(self, known: Runtime, found: Runtime) -> bool:
+        """Whether what is stored about a runtime still holds."""
+        if known.argv != found.argv or known.location != found.location:
+            return False
+        changed_at = self._distributions[found.engine].changed_at
+        return known.verified_at is None or changed_at(found) <= known.verified_at
 
     def list(self) -> tuple[Runtime, ...]:
         """Every runtime, best first."""
@@ -89,34 +113,52 @@ class RuntimeManager:
         new = [one for one in self.list() if one.verified_at is None]
         await asyncio.gather(*(self._start_verifying(one) for one in new))
 
-    async def best(self, engine: EngineName) -> Runtime:
+    def availability(self) -> tuple[EngineAvailability, ...]:
+        """What each engine can compute on: by runtimes that work, or that nobody has tried yet."""
+        return tuple(
+            EngineAvailability(
+                engine=engine,
+                accelerators=tuple(
+                    accelerator
+                    for accelerator in Accelerator
+                    if any(one.problem is None for one in self._of(engine, accelerator))
+                ),
+            )
+            for engine in self._engines
+        )
+
+    async def best(self, engine: EngineName, accelerator: Accelerator) -> Runtime:
         """The most suitable runtime that works; one that was not tried yet is tried first.
 
-        It is not enough that another is verified sooner: a GPU takes longer to answer than the
-        CPU, which must not be used in its place.
+        Only those that compute on ``accelerator``: the CPU does not stand in for a GPU.
 
         Raises:
             EngineUnavailable: none works; says why each does not.
 
         """
-        ours = [one for one in self._runtimes.values() if one.engine.value == engine.value]
-        ours.sort(key=lambda one: suitability(one, self._has_gpu), reverse=True)
+        ours = self._of(engine, accelerator)
         for one in ours:
             if one.problem is not None and one.id not in self._verifying:
                 continue
             tried = one if one.verified_at is not None else await self.verify(one.id)
             if tried.verified_at is not None:
                 return tried
-        raise _nothing_works(engine, [self._runtimes[one.id] for one in ours])
+        raise _nothing_works(engine, accelerator, [self._runtimes[one.id] for one in ours])
+
+    def _of(self, engine: EngineName, accelerator: Accelerator) -> Sequence[Runtime]:
+        """The runtimes of an engine that compute on ``accelerator``, the most suitable first."""
+        ours = (one for one in self._runtimes.values() if one.engine.value == engine.value)
+        fitting = (one for one in ours if one.accelerator.value == accelerator.value)
+        return sorted(fitting, key=lambda one: suitability(one, self._has_gpu), reverse=True)
 
     async def install(self, engine: EngineName) -> AsyncGenerator[InstallProgress, None]:
-        """Build the engine for this machine and verify it; the last one told has the runtime.
+        """Install the engine for this machine and verify it; the last one told has the runtime.
 
         Closing the generator (its client left) cancels the build and removes what it made.
 
         Raises:
             Conflict: it is being installed already.
-            EngineUnavailable: it cannot be built here, or what was built does not work.
+            EngineUnavailable: it cannot be installed here, or what was made does not work.
 
         """
         if engine in self._installing:
@@ -126,18 +168,18 @@ class RuntimeManager:
             )
         self._installing.add(engine)
         try:
-            async with aclosing(self._install()) as steps:
+            async with aclosing(self._install(engine)) as steps:
                 async for step in steps:
                     yield step
         finally:
             self._installing.discard(engine)
 
     async def remove(self, runtime_id: str) -> None:
-        """Remove a runtime that was built here; instances that run on it keep running.
+        """Remove a runtime that was installed here.
 
         Raises:
             NotFound: there is no such runtime.
-            Conflict: it is not one that was built here, or it is in work.
+            Conflict: it is not one that was installed here, or it is in work.
 
         """
         runtime = self._get(runtime_id)
@@ -152,9 +194,9 @@ class RuntimeManager:
             )
         if runtime_id in self._verifying or runtime.engine in self._installing:
             raise Conflict(f"{runtime_id} is being installed or verified", hint="try again later")
+        await self._distributions[runtime.engine].remove(runtime)
         del self._runtimes[runtime_id]
         await self._store.delete_runtime(runtime_id)
-        await remove_directory(Path(runtime.location))
 
     def _get(self, runtime_id: str) -> Runtime:
         try:
@@ -188,6 +230,8 @@ class RuntimeManager:
         return outcome
 
     async def _try(self, runtime: Runtime) -> Verdict:
+        if hole := known_hole(runtime):
+            return Verdict(problem=hole)
         device = "cpu"
         if runtime.accelerator is Accelerator.CUDA:
             machine = await asyncio.to_thread(snapshot, self._paths.home)
@@ -195,21 +239,20 @@ class RuntimeManager:
                 return Verdict(problem=f"it computes on a GPU: {machine.gpu_message}")
             device = machine.gpus[0].uuid
         engine = self._engines[runtime.engine]
-        return await verify(engine, runtime, self._demo_model, device, self._paths)
+        model = self._demo_models[engine.format]
+        return await verify(engine, runtime, model, device, self._paths)
 
-    async def _install(self) -> AsyncGenerator[InstallProgress, None]:
-        started_at = self._clock()
+    async def _install(self, engine: EngineName) -> AsyncGenerator[InstallProgress, None]:
         machine = await asyncio.to_thread(snapshot, self._paths.home)
-        installation = Installation(
-            self._paths, machine, self._environ, self._try, self._build, now=started_at
-        )
-        async with aclosing(installation.run()) as lines:
-            async for line in lines:
-                yield InstallProgress(line=line)
-        if installation.runtime is not None:
-            runtime = msgspec.structs.replace(installation.runtime, verified_at=self._clock())
-            await self._keep(runtime)
-            yield InstallProgress(runtime=runtime)
+        site = Site(self._paths, machine, self._environ, self._try, self._clock())
+        async with aclosing(self._distributions[engine].install(site)) as steps:
+            async for step in steps:
+                if isinstance(step, str):
+                    yield InstallProgress(line=step)
+                    continue
+                runtime = msgspec.structs.replace(step, verified_at=self._clock())
+                await self._keep(runtime)
+                yield InstallProgress(runtime=runtime)
 
 
 def rank(runtime: Runtime, has_gpu: bool) -> tuple[bool, bool, int, tuple[int, ...]]:
@@ -229,15 +272,13 @@ def suitability(runtime: Runtime, has_gpu: bool) -> tuple[bool, int, tuple[int, 
     return suits, _LEAST_TO_MOST.index(runtime.source), numbers
 
 
-def _same(known: Runtime, found: Runtime) -> bool:
-    """Whether what is stored about a runtime still holds."""
-    unchanged = known.argv == found.argv and known.location == found.location
-    return unchanged and (known.verified_at is None or changed_at(found) <= known.verified_at)
-
-
-def _nothing_works(engine: EngineName, runtimes: Sequence[Runtime]) -> EngineUnavailable:
+def _nothing_works(
+    engine: EngineName, accelerator: Accelerator, runtimes: Sequence[Runtime]
+) -> EngineUnavailable:
     problems = "; ".join(f"{one.id}: {one.problem}" for one in runtimes)
+    where = "the CPU" if accelerator is Accelerator.CPU else "a GPU"
     return EngineUnavailable(
-        f"no runtime of {engine} works on this machine ({problems or 'none is installed'})",
-        hint=f"hydra-box engines install {engine} builds one for it",
+        f"no runtime of {engine} works on {where} of this machine "
+        f"({problems or 'none is installed'})",
+        hint=f"hydra-box engines install {engine}",
     )

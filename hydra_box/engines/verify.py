@@ -14,10 +14,12 @@ from hydra_box.errors import HydraError
 from hydra_box.process import EngineProcess, identity, read_last_process, spawn
 from hydra_box.types import Frozen, Launch, ProcessExit, Runtime
 
+DEMO_SAFETENSORS = Path(__file__).parents[1] / "assets" / "demo" / "hydra-box-demo-hf"
+"""The demo model as a directory with safetensors, for the engines that read those."""
+
 ACCESS_NAME = "public/verification"
-CONTEXT_LENGTH = 256
-LONGEST_SECONDS = 180.0
-"""The demo model loads within a second; a GPU's first start may compile for minutes."""
+LONGEST_SILENCE_SECONDS = 180.0
+"""An engine that prints nothing for so long hangs; one that compiles for a GPU prints steps."""
 PROBE_EVERY_SECONDS = 0.1
 GRACE_SECONDS = 5.0
 
@@ -42,9 +44,8 @@ async def verify(
             access_name=ACCESS_NAME,
             model_path=str(model),
             socket_path=str(directory / "engine.sock"),
-            context_length=CONTEXT_LENGTH,
-            slots=1,
             device=device,
+            options=engine.trial_options(runtime.accelerator),
         )
         return await _run(engine, runtime, launch, directory, paths.home)
     except HydraError as error:
@@ -65,11 +66,11 @@ async def _run(
         log_path=log,
     )
     try:
-        async with asyncio.timeout(LONGEST_SECONDS):
-            exit = await _answers_or_ends(engine, process, Path(launch.socket_path))
+        exit = await _answers_or_ends(engine, process, Path(launch.socket_path), log)
     except TimeoutError:
         doing = engine.progress(read_last_process(log)) or "starting"
-        return Verdict(problem=f"it did not answer within {LONGEST_SECONDS:.0f} s (it was {doing})")
+        silence = f"{LONGEST_SILENCE_SECONDS:.0f} s"
+        return Verdict(problem=f"it hangs: it said nothing for {silence} while {doing}")
     finally:
         await process.stop(GRACE_SECONDS)
     if exit is None:
@@ -78,17 +79,33 @@ async def _run(
 
 
 async def _answers_or_ends(
-    engine: Engine, process: EngineProcess, socket_path: Path
+    engine: Engine, process: EngineProcess, socket_path: Path, log: Path
 ) -> ProcessExit | None:
-    """None once it has answered; else how its process ended."""
+    """None once it has answered; else how its process ended.
+
+    Raises:
+        TimeoutError: it hangs.
+
+    """
     ending = asyncio.create_task(process.wait())
+    loop = asyncio.get_running_loop()
+    said_bytes, said_at = 0, loop.time()
     try:
         while not ending.done():
-            if await engine.probe(socket_path, ACCESS_NAME):
-                return None
+            async with asyncio.timeout(LONGEST_SILENCE_SECONDS):
+                if await engine.probe(socket_path, ACCESS_NAME):
+                    return None
+            if (size := _size(log)) != said_bytes:
+                said_bytes, said_at = size, loop.time()
+            elif loop.time() - said_at > LONGEST_SILENCE_SECONDS:
+                raise TimeoutError
             await asyncio.wait([ending], timeout=PROBE_EVERY_SECONDS)
         return ending.result()
     finally:
         ending.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await ending
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size

@@ -25,6 +25,11 @@ POOLING = {
     "last": xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST,
 }
 
+CACHE_TYPES = {
+    name: xllamacpp.ggml_type[f"GGML_TYPE_{name.upper()}"]
+    for name in ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until a signal ends it."""
@@ -48,31 +53,54 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="xllamacpp_server", allow_abbrev=False)
     parser.add_argument("--model", required=True, help="path of the GGUF file")
+    parser.add_argument("--mmproj", help="path of the vision projector's GGUF file")
     parser.add_argument("--alias", required=True, help="the model's name in requests and answers")
     parser.add_argument("--host", required=True, help="path of the UNIX socket")
     parser.add_argument("--ctx-size", type=int, required=True, help="tokens, over all slots")
     parser.add_argument("--parallel", type=int, required=True, help="slots")
     parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--ubatch-size", type=int, default=512)
+    parser.add_argument("--threads", type=int, default=-1, help="for tokens, one at a time")
+    parser.add_argument("--threads-batch", type=int, default=-1, help="for prompts")
     parser.add_argument("--n-gpu-layers", type=int, default=-1)
+    parser.add_argument("--tensor-split", type=_shares, default=[], help="share of each GPU")
+    parser.add_argument("--cache-type-k", choices=CACHE_TYPES, default="f16")
+    parser.add_argument("--cache-type-v", choices=CACHE_TYPES, default="f16")
+    parser.add_argument("--fit", choices=("on", "off"), default="on", help="adjust what is unset")
     parser.add_argument("--cache-ram", type=int, default=8192, help="MiB of idle prompts kept")
+    parser.add_argument("--log-verbosity", type=int, default=3)
     parser.add_argument("--pooling", choices=POOLING)
     for name in ("embeddings", "jinja", "metrics", "slots", "no-webui", "no-context-shift"):
         parser.add_argument(f"--{name}", action="store_true")
     return parser.parse_args(argv)
 
 
+def _shares(text: str) -> list[float]:
+    return [float(share) for share in text.split(",")]
+
+
 def _params(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
     params = xllamacpp.CommonParams()
     params.model.path = arguments.model
+    if arguments.mmproj is not None:
+        params.mmproj.path = arguments.mmproj
     params.model_alias = {arguments.alias}
     params.hostnames = [arguments.host]
     params.n_ctx = arguments.ctx_size
     params.n_parallel = arguments.parallel
     params.n_batch = arguments.batch_size
     params.n_ubatch = arguments.ubatch_size
+    params.cpuparams.n_threads = arguments.threads
+    params.cpuparams_batch.n_threads = arguments.threads_batch
     params.n_gpu_layers = arguments.n_gpu_layers
+    # The binding takes as many shares as llama.cpp has room for.
+    room = len(params.tensor_split) - len(arguments.tensor_split)
+    params.tensor_split = [*arguments.tensor_split, *(0.0,) * room]
+    params.cache_type_k = CACHE_TYPES[arguments.cache_type_k]
+    params.cache_type_v = CACHE_TYPES[arguments.cache_type_v]
+    params.fit_params = arguments.fit == "on"
     params.cache_ram_mib = arguments.cache_ram
+    params.verbosity = arguments.log_verbosity
     params.embedding = arguments.embeddings
     if arguments.pooling is not None:
         params.pooling_type = POOLING[arguments.pooling]

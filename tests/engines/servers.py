@@ -1,4 +1,4 @@
-"""Real llama.cpp servers for tests, started as the supervisor starts them."""
+"""Real engines for tests, started as the supervisor starts them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra_box.engines.discover import find_bundled
 from hydra_box.engines.llama_cpp import LlamaCpp
-from hydra_box.types import Launch, ProcessExit
+from hydra_box.engines.llama_cpp_runtimes import find_bundled
+from hydra_box.types import EngineOptions, Launch, ProcessExit
 from tests.waiting import eventually
 
 ACCESS_NAME = "u-1100a15812cc/tiny"
@@ -44,9 +44,24 @@ class Answer:
         return json.loads(self.body)
 
 
+def ask(socket_path: Path, path: str, request: Any = None) -> Answer:
+    """POST ``request`` as JSON (bytes as they are), or GET if there is none."""
+    connection = _UnixConnection(socket_path)
+    try:
+        if request is None:
+            connection.request("GET", path)
+        else:
+            body = request if isinstance(request, bytes) else json.dumps(request)
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return Answer(response.status, response.read())
+    finally:
+        connection.close()
+
+
 @dataclass(frozen=True)
 class Server:
-    """A process of llama.cpp, loading or ready."""
+    """An engine's process, loading or ready."""
 
     process: subprocess.Popen[bytes]
     socket_path: Path
@@ -57,18 +72,8 @@ class Server:
         return _UnixConnection(self.socket_path)
 
     def ask(self, path: str, request: Any = None) -> Answer:
-        """POST ``request`` as JSON (bytes as they are), or GET if there is none."""
-        connection = self.connection()
-        try:
-            if request is None:
-                connection.request("GET", path)
-            else:
-                body = request if isinstance(request, bytes) else json.dumps(request)
-                connection.request("POST", path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            return Answer(response.status, response.read())
-        finally:
-            connection.close()
+        """What it answers; see the function of that name."""
+        return ask(self.socket_path, path, request)
 
     def ready(self) -> bool:
         """Whether its health page says so."""
@@ -81,18 +86,22 @@ class Server:
         return ProcessExit(signal=-code) if code < 0 else ProcessExit(code=code)
 
 
-def launch(model: Path, directory: Path, **changes: Any) -> Launch:
-    """What a test asks of an engine: one slot of 256 tokens unless it says otherwise."""
-    wanted = {
-        "instance_id": "tiny-01234567",
-        "access_name": ACCESS_NAME,
-        "model_path": str(model),
-        "socket_path": str(directory / "engine.sock"),
-        "context_length": 256,
-        "slots": 1,
-        "device": "cpu",
-    }
-    return Launch(**{**wanted, **changes})
+def options(**changes: Any) -> EngineOptions:
+    """One slot of 256 tokens unless a test says otherwise."""
+    wanted = {"context_length": 256, "slots": 1, "batch_tokens": 512}
+    return EngineOptions(**{**wanted, **changes})
+
+
+def launch(model: Path, directory: Path, *, device: str = "cpu", **changes: Any) -> Launch:
+    """What a test asks of an engine; ``changes`` are those of ``options``."""
+    return Launch(
+        instance_id="tiny-01234567",
+        access_name=ACCESS_NAME,
+        model_path=str(model),
+        socket_path=str(directory / "engine.sock"),
+        device=device,
+        options=options(**changes),
+    )
 
 
 @contextmanager

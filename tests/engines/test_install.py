@@ -22,16 +22,17 @@ from hydra_box.engines.build_llama_cpp import (
     SHA256,
     VERSION,
     BuildOptions,
-    _run,
     build,
     build_environment,
-    shorten,
 )
+from hydra_box.engines.build_process import run_step, shorten
+from hydra_box.engines.llama_cpp_distribution import LlamaCppDistribution
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import Conflict, EngineUnavailable
 from hydra_box.messages import InstallProgress
 from hydra_box.store import Store
 from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
+from tests.engines.real_runtimes import lend
 from tests.fakes.engine import install_on_path
 from tests.models.tiny_gguf import write_tiny_gguf
 from tests.waiting import eventually
@@ -78,7 +79,10 @@ def toolchain(tmp_path: Path) -> str:
 
 async def manager(store: Store, paths: Paths, builder: FakeBuild, *, path: str) -> RuntimeManager:
     model = write_tiny_gguf(paths.home / "tiny.gguf")
-    runtimes = RuntimeManager(store, paths, ENGINES, model, environ={"PATH": path}, builder=builder)
+    distributions = {LLAMA: LlamaCppDistribution(builder)}
+    runtimes = RuntimeManager(
+        store, paths, ENGINES, model, environ={"PATH": path}, distributions=distributions
+    )
     await runtimes.load()
     return runtimes
 
@@ -108,17 +112,17 @@ async def test_installed_runtime_is_verified_and_preferred(
     assert (runtime.id, runtime.source) == (f"llama.cpp/built-{VERSION}-cpu", RuntimeSource.BUILT)
     assert runtime.verified_at is not None
     assert lines[1:] == ["[1/1] everything", "verifying: it has to answer on the demo model"]
-    assert await runtimes.best(LLAMA) == runtime
+    assert await runtimes.best(LLAMA, Accelerator.CPU) == runtime
     assert directories(paths) == [f"{VERSION}-cpu"]
     again = await manager(store, paths, FakeBuild(), path=toolchain)
-    assert await again.best(LLAMA) == runtime
+    assert await again.best(LLAMA, Accelerator.CPU) == runtime
 
 
 async def test_trapping_cpu_feature_is_left_out(
     store: Store, paths: Paths, toolchain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     announced = frozenset({"avx2", "avx512f", "amx_tile"})
-    monkeypatch.setattr("hydra_box.engines.install.parse_cpu_flags", lambda _: announced)
+    monkeypatch.setattr("hydra_box.engines.install_llama_cpp.parse_cpu_flags", lambda _: announced)
     builder = FakeBuild(SIGILL, SIGILL, ())
     runtimes = await manager(store, paths, builder, path=toolchain)
     lines, runtime = await install(runtimes)
@@ -131,7 +135,9 @@ async def test_trapping_cpu_feature_is_left_out(
 async def test_trap_that_no_feature_explains_ends_the_installation(
     store: Store, paths: Paths, toolchain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hydra_box.engines.install.parse_cpu_flags", lambda _: frozenset())
+    monkeypatch.setattr(
+        "hydra_box.engines.install_llama_cpp.parse_cpu_flags", lambda _: frozenset()
+    )
     runtimes = await manager(store, paths, FakeBuild(SIGILL), path=toolchain)
     with pytest.raises(EngineUnavailable, match=r"does not work: .*CPU instruction"):
         await install(runtimes)
@@ -192,7 +198,9 @@ async def test_full_disk_is_seen_before(
     monkeypatch.setattr(build_llama_cpp, "NEEDED_BYTES", dict.fromkeys(Accelerator, 2**60))
     builder = FakeBuild(())
     runtimes = await manager(store, paths, builder, path=toolchain)
-    with pytest.raises(EngineUnavailable, match=r"the build needs 1073741824\.0 GiB of disk"):
+    with pytest.raises(
+        EngineUnavailable, match=r"the installation needs 1073741824\.0 GiB of disk"
+    ):
         await install(runtimes)
     assert builder.options == []
 
@@ -250,7 +258,7 @@ def test_lines_are_shortened_for_people(line: str, shown: str) -> None:
             "a.cpp: fatal error: x.h: No such file",
             "the build stopped at: fatal error: x.h: No such file",
         ),
-        ("x\nerror: subprocess-exited-with-error", "the build ended with status 1"),
+        ("x\nerror: subprocess-exited-with-error", "the installation ended with status 1"),
         (
             "g++: fatal error: Killed signal terminated program cc1plus",
             "a compiler ran out of memory",
@@ -272,7 +280,7 @@ def test_what_a_build_printed_becomes_a_fact(tmp_path: Path, printed: str, fact:
     error = explain_failure(1, printed.splitlines(), tmp_path / "build.log")
     assert error.message == fact
     assert error.hint is not None
-    assert error.hint.endswith(f"the whole build is in {tmp_path / 'build.log'}")
+    assert error.hint.endswith(f"the whole log is in {tmp_path / 'build.log'}")
 
 
 async def failure_of_build(directory: Path, environ: Mapping[str, str]) -> EngineUnavailable:
@@ -313,7 +321,7 @@ async def test_other_sources_than_the_pinned_are_refused(tmp_path: Path) -> None
 async def test_closed_build_leaves_no_process(tmp_path: Path) -> None:
     """Whatever pip started ends too, here a sleep for a compiler."""
     script = "sleep 1000 & echo $!; wait"
-    run = _run(("sh", "-c", script), {"PATH": TOOLCHAIN}, tmp_path, tmp_path / "build.log")
+    run = run_step(("sh", "-c", script), {"PATH": TOOLCHAIN}, tmp_path, tmp_path / "build.log")
     async with aclosing(run) as lines:
         child = int(await anext(lines))
         assert psutil.pid_exists(child)
@@ -324,25 +332,17 @@ async def test_closed_build_leaves_no_process(tmp_path: Path) -> None:
     await asyncio.to_thread(eventually, gone, ignoring=(psutil.NoSuchProcess,))
 
 
-def missing_for_a_build() -> str | None:
-    """Why a real build cannot be tried here."""
-    if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
-        return "no C++ compiler"
-    return None
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(missing_for_a_build() is not None, reason=missing_for_a_build() or "")
 async def test_llama_cpp_is_really_built_and_answers(
-    store: Store, paths: Paths, monkeypatch: pytest.MonkeyPatch
+    built_llama_cpp: Runtime, store: Store, paths: Paths
 ) -> None:
     """The build that ``hydra-box engines install llama.cpp`` makes: some minutes on any machine."""
-    model = write_tiny_gguf(paths.home / "tiny.gguf")
-    runtimes = RuntimeManager(store, paths, ENGINES, model)
+    assert built_llama_cpp.source is RuntimeSource.BUILT
+    lend(built_llama_cpp, paths)
+    runtimes = RuntimeManager(store, paths, ENGINES, write_tiny_gguf(paths.home / "tiny.gguf"))
     await runtimes.load()
-    _, runtime = await install(runtimes)
-    assert runtime.source is RuntimeSource.BUILT
+    (runtime,) = [one for one in runtimes.list() if one.source is RuntimeSource.BUILT]
     assert (await runtimes.verify(runtime.id)).problem is None
-    assert (await runtimes.best(LLAMA)).id == runtime.id
+    assert (await runtimes.best(LLAMA, Accelerator.CPU)).id == runtime.id
     assert directories(paths) == [f"{VERSION}-{runtime.accelerator}"]

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from hydra_box.engines.llama_cpp_errors import LONGEST_MESSAGE, own_words, translate
+from hydra_box.engines.faults import LONGEST_MESSAGE
+from hydra_box.engines.llama_cpp_errors import own_words, translate
 from hydra_box.errors import ContextLengthExceeded, EngineError, InvalidRequest, Unavailable
 
 

@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from hydra_box.engines.llama_cpp_exits import RULES, Rule, explain, progress
+from hydra_box.engines.exits import Rule
+from hydra_box.engines.llama_cpp_exits import RULES, explain, progress
 from hydra_box.types import ProcessExit
 
 FAILED = ProcessExit(code=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 import tempfile
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hydra_box.engines.discover import find_bundled
 from hydra_box.engines.llama_cpp import LlamaCpp
+from hydra_box.engines.llama_cpp_runtimes import find_bundled
 from hydra_box.errors import (
     ContextLengthExceeded,
     EngineError,
@@ -91,6 +92,46 @@ def test_slots_and_metrics_can_be_read(server: Server) -> None:
     assert b"llamacpp:tokens_predicted_total" in server.ask("/metrics").body
 
 
+async def test_load_tells_what_is_under_way(server: Server) -> None:
+    load = await LlamaCpp().load(server.socket_path)
+    assert (load.running, load.waiting, load.kv_cache_used_fraction) == (0, 0, 0.0)
+
+
+async def test_load_of_an_engine_that_is_gone_is_an_error(place: Path) -> None:
+    with pytest.raises(EngineError, match="does not answer when asked for /metrics"):
+        await LlamaCpp().load(place / "engine.sock")
+
+
+def test_load_is_seen_while_it_works(place: Path, tiny: Path) -> None:
+    endless = {**CHAT, "max_tokens": 1_000_000, "ignore_eos": True, "stream": True}
+    with serving(launch(tiny, place, context_length=LONG_CONTEXT)) as server:
+        connection = server.connection()
+        connection.request("POST", "/v1/chat/completions", json.dumps(endless))
+        connection.getresponse().readline()
+        load = asyncio.run(LlamaCpp().load(server.socket_path))
+        connection.close()
+    assert load.running == 1
+    assert load.kv_cache_used_fraction is not None
+    assert 0.0 < load.kv_cache_used_fraction < 1.0
+
+
+def test_log_tells_what_was_allocated_and_no_prompt(server: Server, tiny: Path) -> None:
+    message = {"role": "user", "content": "xyzzy plugh"}
+    assert server.ask("/v1/chat/completions", {**CHAT, "messages": [message]}).status == 200
+    log = server.log_path.read_text()
+    report = LlamaCpp().report(log)
+    assert report is not None
+    assert report.total_bytes > tiny.stat().st_size // 2
+    assert "xyzzy" not in log
+
+
+def test_cache_type_and_threads_are_taken(place: Path, tiny: Path) -> None:
+    wanted = launch(tiny, place, context_length=1024, kv_cache_type="q8_0", threads=1)
+    with serving(wanted) as server:
+        assert said(server, "K (q8_0)")
+        assert said(server, "n_threads = 1 (n_threads_batch = 1)")
+
+
 def test_there_is_no_web_page(server: Server) -> None:
     assert server.ask("/").status == 404
 
@@ -120,7 +161,18 @@ def test_embedding_input_longer_than_the_context(server: Server) -> None:
         ({**CHAT, "temperature": "hot"}, "type must be number, but is string", "temperature"),
         ({**CHAT, "n": 9}, "Value must be between 1 <= value <= 2, but got 9", "n"),
         ({**CHAT, "tools": 5}, "Expected 'tools' to be an array", "tools"),
-        ({**CHAT, "grammar": "root ::= (((("}, "failed to parse grammar", None),
+        ({**CHAT, "grammar": "root ::= (((("}, "failed to parse grammar", "response_format"),
+        (
+            {
+                **CHAT,
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "x", "schema": {"type": "nonsense"}},
+                },
+            },
+            "the JSON schema or grammar for the answer cannot be used: ",
+            "response_format",
+        ),
     ],
 )
 def test_wrong_requests_are_the_callers_fault(
@@ -227,7 +279,7 @@ def test_models_that_cannot_be_loaded_are_explained(
 
 
 def test_socket_that_cannot_be_made_is_explained(place: Path, tiny: Path) -> None:
-    wanted = launch(tiny, place, socket_path=str(place / "engine.sock"))
+    wanted = launch(tiny, place)
     nowhere = str(place / "nowhere" / "engine.sock")
     command = LlamaCpp().command(find_bundled()[0], wanted)
     argv = tuple(nowhere if word == wanted.socket_path else word for word in command.argv)

@@ -20,6 +20,7 @@ from tests.fakes.engine import behave, install_as_built, install_on_path
 from tests.models.tiny_gguf import write_tiny_gguf
 
 LLAMA = EngineName.LLAMA_CPP
+CPU = Accelerator.CPU
 BUILT = "llama.cpp/built-9999-cpu"
 ON_PATH = "llama.cpp/path-9999-cpu"
 
@@ -46,7 +47,7 @@ async def test_bundled_runtime_answers_on_a_real_model(
     outcome = await runtimes.verify(bundled(runtimes).id)
     assert outcome.verified_at is not None
     assert outcome.problem is None
-    assert await runtimes.best(LLAMA) == outcome
+    assert await runtimes.best(LLAMA, CPU) == outcome
     assert list(paths.run.glob("verify-*")) == []
 
 
@@ -107,7 +108,7 @@ async def test_best_prefers_built_to_bundled_and_waits_for_a_verification(
     await runtimes.load()
     verifying = asyncio.create_task(runtimes.verify_new())
     # The bundled one has answered long before.
-    assert (await runtimes.best(LLAMA)).id == BUILT
+    assert (await runtimes.best(LLAMA, CPU)).id == BUILT
     await verifying
 
 
@@ -133,7 +134,7 @@ async def test_runtime_that_does_not_work_says_why_and_is_not_used(
     assert outcome.verified_at is None
     assert outcome.problem is not None
     assert problem in outcome.problem
-    assert (await runtimes.best(LLAMA)).source is RuntimeSource.BUNDLED
+    assert (await runtimes.best(LLAMA, CPU)).source is RuntimeSource.BUNDLED
 
 
 async def test_program_that_cannot_be_started_is_a_problem_not_an_error(
@@ -150,13 +151,13 @@ async def test_program_that_cannot_be_started_is_a_problem_not_an_error(
 async def test_hanging_runtime_is_given_up(
     store: Store, paths: Paths, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hydra_box.engines.verify.LONGEST_SECONDS", 1.0)
+    monkeypatch.setattr("hydra_box.engines.verify.LONGEST_SILENCE_SECONDS", 1.0)
     install_as_built(paths.engines)
     behave(model, "--hang-while-loading")
     runtimes = manager(store, paths, model)
     await runtimes.load()
     problem = (await runtimes.verify(BUILT)).problem
-    assert problem == "it did not answer within 1 s (it was loading the model)"
+    assert problem == "it hangs: it said nothing for 1 s while loading the model"
 
 
 async def test_when_nothing_works_each_reason_is_told(
@@ -165,10 +166,10 @@ async def test_when_nothing_works_each_reason_is_told(
     runtimes = manager(store, paths, tmp_path / "no-demo.gguf")
     await runtimes.load()
     with pytest.raises(EngineUnavailable) as caught:
-        await runtimes.best(LLAMA)
-    assert "no runtime of llama.cpp works on this machine" in caught.value.message
+        await runtimes.best(LLAMA, CPU)
+    assert "no runtime of llama.cpp works on the CPU of this machine" in caught.value.message
     assert "no-demo.gguf" in caught.value.message
-    assert caught.value.hint == "hydra-box engines install llama.cpp builds one for it"
+    assert caught.value.hint == "hydra-box engines install llama.cpp"
 
 
 async def test_cuda_runtime_is_not_verified_on_the_cpu(

@@ -46,11 +46,16 @@ def install_on_path(directory: Path, *behaviour: str) -> Path:
     return program
 
 
-def install_as_built(engines: Path, *behaviour: str) -> Path:
+def install_as_built(engines: Path, *behaviour: str, accelerator: str = "cpu") -> Path:
     """Put a fake among the runtimes that were built here; returns its directory."""
-    directory = engines / "llama.cpp" / f"{VERSION}-cpu"
+    directory = engines / "llama.cpp" / f"{VERSION}-{accelerator}"
     install_on_path(directory, *behaviour)
-    manifest = {"version": VERSION, "accelerator": "cpu", "program": "llama-server", "built_at": 0}
+    manifest = {
+        "version": VERSION,
+        "accelerator": accelerator,
+        "program": "llama-server",
+        "built_at": 0,
+    }
     (directory / "hydra-box-runtime.json").write_text(json.dumps(manifest))
     return directory
 

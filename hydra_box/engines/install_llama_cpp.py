@@ -10,27 +10,24 @@ import asyncio
 import contextlib
 import shutil
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
-from hydra_box.config import Paths
 from hydra_box.engines import build_llama_cpp as llama_cpp
 from hydra_box.engines.build_llama_cpp import BuildOptions
+from hydra_box.engines.build_process import check_free_disk
 from hydra_box.engines.cpu_features import Feature, next_without, parse_cpu_flags
-from hydra_box.engines.discover import ENGINE, MANIFEST, Manifest, built_runtime
-from hydra_box.engines.verify import Verdict
+from hydra_box.engines.distribution import Site
+from hydra_box.engines.llama_cpp_runtimes import ENGINE, built_runtime
+from hydra_box.engines.manifest import Manifest, remove_directory, write_manifest
 from hydra_box.errors import EngineUnavailable
-from hydra_box.types import Accelerator, Machine, ProcessExit, Runtime
+from hydra_box.types import Accelerator, ProcessExit, Runtime
 
 UNFINISHED = ".unfinished"
 REPLACED = ".replaced"
 """Directories beside the runtimes; what an installation that was killed left in them goes."""
-
-Verify = Callable[[Runtime], Awaitable[Verdict]]
 
 
 class Builder(Protocol):
@@ -46,30 +43,16 @@ class Builder(Protocol):
 class Installation:
     """One installation, from the first look at the machine to a runtime in its place."""
 
-    def __init__(
-        self,
-        paths: Paths,
-        machine: Machine,
-        environ: Mapping[str, str],
-        verify: Verify,
-        build: Builder,
-        *,
-        now: float,
-    ) -> None:
-        self._home = paths.engines / ENGINE
-        self._log_path = paths.logs / f"install-{ENGINE}.log"
-        self._machine = machine
-        self._environ = environ
-        self._verify = verify
+    def __init__(self, site: Site, build: Builder) -> None:
+        self._site = site
         self._build = build
-        self._now = now
+        self._home = site.paths.engines / ENGINE
+        self._log_path = site.paths.logs / f"install-{ENGINE}.log"
         self._accelerator = Accelerator.CPU
         self._without: tuple[str, ...] = ()
-        self.runtime: Runtime | None = None
-        """The installed and verified runtime, once ``run`` has ended."""
 
-    async def run(self) -> AsyncGenerator[str, None]:
-        """Install; yields lines for people. Closing the generator cancels and cleans up.
+    async def run(self) -> AsyncGenerator[str | Runtime, None]:
+        """Install: lines for people, at the end the runtime. Closing it cancels and cleans up.
 
         Raises:
             EngineUnavailable: something is missing, the build failed, or what it made does not
@@ -79,14 +62,16 @@ class Installation:
         unfinished = self._home / UNFINISHED
         self._home.mkdir(parents=True, exist_ok=True)
         self._log_path.unlink(missing_ok=True)
-        llama_cpp.check_toolchain(self._environ)
+        llama_cpp.check_toolchain(self._site.environ)
         for line in self._choose_accelerator():
             yield line
-        llama_cpp.check_disk(self._home, self._accelerator)
+        check_free_disk(self._home, llama_cpp.NEEDED_BYTES[self._accelerator])
         try:
             while True:
                 await remove_directory(unfinished)
-                async with aclosing(self._build(self._options(unfinished), self._environ)) as lines:
+                async with aclosing(
+                    self._build(self._options(unfinished), self._site.environ)
+                ) as lines:
                     async for line in lines:
                         yield line
                 yield "verifying: it has to answer on the demo model"
@@ -95,37 +80,37 @@ class Installation:
                     break
                 self._without += (trapped.name,)
                 yield f"it stopped at a CPU instruction (SIGILL): building without {trapped.name}"
-            self.runtime = await self._put_in_place(unfinished)
+            yield await self._put_in_place(unfinished)
         finally:
             await remove_directory(unfinished)
 
     def _choose_accelerator(self) -> list[str]:
-        path = self._environ.get("PATH", "")
-        if not self._machine.gpus:
-            return [f"building for the CPU: {self._machine.gpu_message}"]
+        path = self._site.environ.get("PATH", "")
+        if not self._site.machine.gpus:
+            return [f"building for the CPU: {self._site.machine.gpu_message}"]
         if shutil.which("nvcc", path=path) is None:
             return [
                 "building for the CPU, although there is a GPU: no nvcc was found on the PATH",
                 "hint: install NVIDIA's CUDA toolkit and install again",
             ]
         self._accelerator = Accelerator.CUDA
-        return [f"building for the GPU: {self._machine.gpus[0].name}"]
+        return [f"building for the GPU: {self._site.machine.gpus[0].name}"]
 
     def _options(self, directory: Path) -> BuildOptions:
-        capabilities = {gpu.compute_capability for gpu in self._machine.gpus}
+        capabilities = {gpu.compute_capability for gpu in self._site.machine.gpus}
         return BuildOptions(
             directory=directory,
             accelerator=self._accelerator,
             gpu_architectures=tuple(sorted(f"{one[0]}{one[1]}" for one in capabilities if one)),
             without=self._without,
-            jobs=llama_cpp.jobs(self._machine.ram_available_bytes),
+            jobs=llama_cpp.jobs(self._site.machine.ram_available_bytes),
             log_path=self._log_path,
         )
 
     async def _try(self, directory: Path) -> Feature | None:
         """None when what was built answers; else the CPU feature to leave out."""
         runtime = built_runtime(directory, self._manifest(directory))
-        verdict = await self._verify(runtime)
+        verdict = await self._site.verify(runtime)
         if verdict.problem is None:
             return None
         if verdict.exit is not None and _trapped(verdict.exit):
@@ -134,7 +119,7 @@ class Installation:
                 return feature
         raise EngineUnavailable(
             f"the build was made, but does not work: {verdict.problem}",
-            hint=f"the whole build is in {self._log_path}",
+            hint=f"the whole log is in {self._log_path}",
         )
 
     def _manifest(self, directory: Path) -> Manifest:
@@ -142,13 +127,13 @@ class Installation:
             version=llama_cpp.VERSION,
             accelerator=self._accelerator,
             program=str(llama_cpp.program(directory).relative_to(directory)),
-            built_at=self._now,
+            built_at=self._site.now,
             without=self._without,
         )
 
     async def _put_in_place(self, directory: Path) -> Runtime:
         manifest = self._manifest(directory)
-        (directory / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+        write_manifest(directory, manifest)
         final = self._home / f"{manifest.version}-{manifest.accelerator}"
         replaced = self._home / REPLACED
         await remove_directory(replaced)
@@ -162,9 +147,3 @@ class Installation:
 
 def _trapped(exit: ProcessExit) -> bool:
     return exit.signal == signal.SIGILL or exit.code == 128 + signal.SIGILL
-
-
-async def remove_directory(directory: Path) -> None:
-    """Remove a directory with all that is in it; one that is not there is fine."""
-    with contextlib.suppress(FileNotFoundError):
-        await asyncio.to_thread(shutil.rmtree, directory)

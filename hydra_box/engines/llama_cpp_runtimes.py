@@ -11,37 +11,16 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from hydra_box.config import Paths
-from hydra_box.types import Accelerator, EngineName, Frozen, Runtime, RuntimeSource
+from hydra_box.engines.manifest import Manifest, find_installed, runtime_id
+from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
 
 ENGINE = EngineName.LLAMA_CPP
 PROGRAM = "llama-server"
 LAUNCHER = Path(__file__).with_name("xllamacpp_server.py")
 BUNDLED_PACKAGE = "xllamacpp"
 
-MANIFEST = "hydra-box-runtime.json"
-"""In a built runtime's directory; written last, so that a directory without it is not a runtime."""
-
 QUESTION_TIMEOUT_SECONDS = 20.0
-
-
-class Manifest(Frozen, frozen=True, kw_only=True):
-    """What is written down about a runtime that was built here."""
-
-    version: str
-    accelerator: Accelerator
-    program: str
-    """Relative to the directory, so that the directory may be moved."""
-    built_at: float
-    without: tuple[str, ...] = ()
-    """CPU features that were left out, because they trapped."""
-
-
-def runtime_id(source: RuntimeSource, version: str, accelerator: Accelerator) -> str:
-    """The name of a runtime, the same at every start."""
-    return f"{ENGINE}/{source}-{version}-{accelerator}"
 
 
 async def discover(paths: Paths, environ: Mapping[str, str]) -> list[Runtime]:
@@ -59,7 +38,7 @@ def find_bundled() -> list[Runtime]:
     version = importlib.metadata.version(BUNDLED_PACKAGE)
     return [
         Runtime(
-            id=runtime_id(RuntimeSource.BUNDLED, version, Accelerator.CPU),
+            id=_id(RuntimeSource.BUNDLED, version, Accelerator.CPU),
             engine=ENGINE,
             version=version,
             accelerator=Accelerator.CPU,
@@ -73,20 +52,13 @@ def find_bundled() -> list[Runtime]:
 
 def find_built(directory: Path) -> list[Runtime]:
     """The runtimes in the directories under ``directory``."""
-    found = []
-    for file in sorted(directory.glob(f"*/{MANIFEST}")):
-        try:
-            manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
-        except (OSError, msgspec.DecodeError):
-            continue  # Not written by us to its end, so not a runtime.
-        found.append(built_runtime(file.parent, manifest))
-    return found
+    return [built_runtime(where, manifest) for where, manifest in find_installed(directory)]
 
 
 def built_runtime(directory: Path, manifest: Manifest) -> Runtime:
     """The runtime in ``directory``, as its manifest tells."""
     return Runtime(
-        id=runtime_id(RuntimeSource.BUILT, manifest.version, manifest.accelerator),
+        id=_id(RuntimeSource.BUILT, manifest.version, manifest.accelerator),
         engine=ENGINE,
         version=manifest.version,
         accelerator=manifest.accelerator,
@@ -108,7 +80,7 @@ async def find_on_path(environ: Mapping[str, str]) -> Runtime | None:
     accelerator = Accelerator.CUDA if re.search(r"\bCUDA\d", devices) else Accelerator.CPU
     name = re.sub(r"[^\w.+-]", "-", version[1]) if version else "unknown"
     return Runtime(
-        id=runtime_id(RuntimeSource.PATH, name, accelerator),
+        id=_id(RuntimeSource.PATH, name, accelerator),
         engine=ENGINE,
         version=name,
         accelerator=accelerator,
@@ -151,3 +123,7 @@ def changed_at(runtime: Runtime) -> float:
         files = [Path(runtime.argv[0])]
     # The inode's time, because package managers set the modification time to that of the build.
     return max((file.stat().st_ctime for file in files if file.exists()), default=0.0)
+
+
+def _id(source: RuntimeSource, version: str, accelerator: Accelerator) -> str:
+    return runtime_id(ENGINE, source, version, accelerator)
