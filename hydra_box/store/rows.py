@@ -1,8 +1,9 @@
-"""Structs as rows and back: a column a field, tuples as JSON text."""
+"""Structs as rows and back: a column a field; tuples and structs as JSON text."""
 
 from __future__ import annotations
 
 import json
+import types
 import typing
 from typing import Any, Generic, TypeVar
 
@@ -26,7 +27,7 @@ class Table(Generic[T]):
         self.name = name
         self._kind = kind
         fields = msgspec.structs.fields(kind)
-        self._json = {field.name for field in fields if typing.get_origin(field.type) is tuple}
+        self._json = {field.name for field in fields if _is_nested(field.type)}
         self._bool = {field.name for field in fields if field.type is bool}
         names = [field.name for field in fields]
         columns, values = ", ".join(names), ", ".join(f":{one}" for one in names)
@@ -67,12 +68,14 @@ class Table(Generic[T]):
     def encode(self, value: T) -> Row:
         """The value as a row."""
         row: Row = msgspec.to_builtins(value)
-        return row | {name: json.dumps(row[name]) for name in self._json}
+        nested = {name: row[name] for name in self._json}
+        return row | {name: None if it is None else json.dumps(it) for name, it in nested.items()}
 
     def decode(self, row: Row) -> T:
         """The row as a value."""
         try:
-            values = row | {name: json.loads(row[name]) for name in self._json}
+            texts = {name: row[name] for name in self._json if row[name] is not None}
+            values = row | {name: json.loads(text) for name, text in texts.items()}
             values |= {name: _BOOLEANS.get(row[name], row[name]) for name in self._bool}
             return msgspec.convert(values, self._kind)
         except (TypeError, ValueError) as error:
@@ -80,3 +83,13 @@ class Table(Generic[T]):
                 f"the row {row['id']!r} of {self.name} cannot be read: {error}",
                 hint="put a backup in the place of the database",
             ) from error
+
+
+def _is_nested(kind: Any) -> bool:
+    """Whether a field's type, or one of its union, is a tuple or a struct."""
+    is_union = typing.get_origin(kind) in (types.UnionType, typing.Union)
+    parts = typing.get_args(kind) if is_union else (kind,)
+    return any(
+        typing.get_origin(one) is tuple or (isinstance(one, type) and issubclass(one, Frozen))
+        for one in parts
+    )

@@ -14,7 +14,7 @@ from hydra_box.errors import Conflict, NotFound
 from hydra_box.store.database import Database
 from hydra_box.store.migrations import migrate
 from hydra_box.store.rows import Table
-from hydra_box.types import ApiKey, Event, Instance, Runtime, Service, User
+from hydra_box.types import ApiKey, Correction, Event, Instance, Runtime, Service, User
 
 KEPT_EVENTS = 10_000
 """The oldest events beyond this number are removed."""
@@ -27,6 +27,7 @@ INSTANCES = Table("instances", Instance, order="created_at, rowid")
 KEYS = Table("keys", ApiKey, order="created_at, rowid")
 EVENTS = Table("events", Event, order="id")
 RUNTIMES = Table("runtimes", Runtime, order="id")
+CORRECTIONS = Table("corrections", Correction, order="id")
 
 
 class Store:
@@ -201,6 +202,16 @@ class Store:
     async def delete_runtime(self, runtime_id: str) -> None:
         """Remove the runtime, if it is there."""
         await self._database.run(lambda db: RUNTIMES.delete(db, runtime_id))
+
+    # --- corrections --------------------------------------------------------
+
+    async def corrections(self) -> list[Correction]:
+        """Every correction of the memory estimates, by id."""
+        return await self._database.run(CORRECTIONS.select)
+
+    async def save_correction(self, correction: Correction) -> None:
+        """Insert the correction, or replace the one of its id."""
+        await self._database.run(lambda db: CORRECTIONS.save(db, correction))
 
 
 def _require_owner(db: sqlite_utils.Database, owner_id: str) -> None:
