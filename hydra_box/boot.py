@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,16 +12,29 @@ from pathlib import Path
 import psutil
 
 from hydra_box.config import Paths, Settings
+from hydra_box.corrections import Corrections
 from hydra_box.engines.base import Engine
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import EngineError
-from hydra_box.hardware import snapshot
-from hydra_box.plan.devices import choose_device
-from hydra_box.process import EngineProcess, identity, spawn
-from hydra_box.types import EngineName, Launch, Service
+from hydra_box.measure import holding, measured, tree
+from hydra_box.placer import Placer, accept, ask_for, offer_of
+from hydra_box.process import EngineProcess, identity, read_last_process, spawn
+from hydra_box.types import (
+    Correction,
+    EngineName,
+    Instance,
+    Launch,
+    MeasuredMemory,
+    Placement,
+    Plan,
+    Rejection,
+    Service,
+)
 
 FIRST_PROBE_SECONDS = 0.05
 LONGEST_PROBE_SECONDS = 1.0
+WHOLE_START_BYTES = 1024 * 1024
+"""Of a log: enough for everything that an engine prints while it loads."""
 
 
 class Boot:
@@ -30,44 +44,65 @@ class Boot:
         self,
         *,
         runtimes: RuntimeManager,
+        placer: Placer,
+        corrections: Corrections,
         engines: Mapping[EngineName, Engine],
         paths: Paths,
         settings: Settings,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runtimes = runtimes
+        self._placer = placer
+        self._corrections = corrections
         self._engines = engines
         self._paths = paths
         self._settings = settings
         self._monotonic = monotonic
 
-    async def start(
-        self, service: Service, instance_id: str, in_use: Sequence[str]
-    ) -> tuple[EngineProcess, Launch, str]:
-        """Start an instance's process on a device of its own choice.
+    async def place(self, service: Service, instances: Sequence[Instance]) -> Placement:
+        """Where and how a new instance of a service runs, beside the ``instances`` there are.
 
-        Args:
-            service: what it shall serve.
-            instance_id: names its socket, its log and its process.
-            in_use: the device of every instance that has a process.
+        Raises:
+            DoesNotFit: there is no room for it now.
+            InvalidModel: its files cannot be read any more.
+        """
+        offer = await asyncio.to_thread(offer_of, service)
+        machine, held = await self._placer.look(instances)
+        placed = sum(
+            one.service_id == service.id and one.placement is not None for one in instances
+        )
+
+        def decide(wanted: int) -> Plan | Rejection:
+            ask = ask_for(service, instances=wanted, running=placed)
+            return self._placer.decide(ask, (offer,), machine, held)
+
+        # All that are missing are placed together, so that the first leaves room for the others;
+        # where they do not fit together any more, this one alone may.
+        missing = max(1, service.desired_instances - placed)
+        together = decide(missing)
+        result = together if isinstance(together, Plan) else decide(1)
+        return accept(result).placements[0]
+
+    async def start(
+        self, service: Service, instance_id: str, placement: Placement
+    ) -> tuple[EngineProcess, Launch, str]:
+        """Start an instance's process where it was placed.
 
         Returns:
             The process, what it was asked to serve, and the id of the runtime it runs on.
 
         Raises:
-            EngineUnavailable: no runtime, no device, or the program cannot be started.
+            EngineUnavailable: no runtime works, or the program cannot be started.
         """
-        runtime = await self._runtimes.best(service.engine)
-        machine = await asyncio.to_thread(snapshot, self._paths.home)
+        runtime = await self._runtimes.best(placement.engine, placement.accelerator)
         socket_path = self._paths.instance_socket(instance_id)
         launch = Launch(
             instance_id=instance_id,
             access_name=service.access_name,
             model_path=service.model_path,
             socket_path=str(socket_path),
-            context_length=service.context_length,
-            slots=service.slots,
-            device=choose_device(machine, runtime.accelerator, in_use),
+            device=placement.device,
+            options=placement.options,
         )
         command = self._engines[service.engine].command(runtime, launch)
         shutil.rmtree(socket_path.parent, ignore_errors=True)
@@ -79,6 +114,21 @@ class Boot:
             log_path=self._paths.instance_log(instance_id),
         )
         return process, launch, runtime.id
+
+    async def measure(
+        self, service: Service, instance: Instance
+    ) -> tuple[tuple[MeasuredMemory, ...], Correction | None]:
+        """What a ready instance really takes, and what that teaches for the next plan."""
+        if instance.placement is None or instance.pid is None:
+            return (), None
+        machine, _ = await self._placer.look(())
+        holds = await asyncio.to_thread(holding, instance.pid)
+        log = await asyncio.to_thread(
+            read_last_process, self._paths.instance_log(instance.id), WHOLE_START_BYTES
+        )
+        report = self._engines[service.engine].report(log)
+        found = measured(instance, holds, machine, report)
+        return found, self._corrections.learn(instance.placement, found)
 
     async def until_ready(self, service: Service, launch: Launch, process: EngineProcess) -> None:
         """Return once the process has answered a real one-token request.
@@ -114,12 +164,16 @@ class Boot:
 
 
 def _work_done(pid: int, log_path: Path) -> float:
-    """A number that grows while a process works: CPU seconds, bytes read, bytes logged."""
-    try:
-        process = psutil.Process(pid)
-        cpu = process.cpu_times()
-        read_bytes = process.io_counters().read_bytes
-        # A process that only waits still wakes now and then: count whole tenths of a second.
-        return int((cpu.user + cpu.system) * 10) + read_bytes + log_path.stat().st_size
-    except (psutil.Error, OSError):
-        return 0.0
+    """A number that grows while an engine works: CPU seconds, bytes read, bytes logged.
+
+    Its workers count: vLLM's first process only waits for them.
+    """
+    seconds = read_bytes = 0.0
+    for process in tree(pid):
+        with contextlib.suppress(psutil.Error):
+            cpu = process.cpu_times()
+            seconds += cpu.user + cpu.system
+            read_bytes += process.io_counters().read_bytes
+    logged = log_path.stat().st_size if log_path.exists() else 0
+    # A process that only waits still wakes now and then: count whole tenths of a second.
+    return int(seconds * 10) + read_bytes + logged

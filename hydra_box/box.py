@@ -11,6 +11,8 @@ from hydra_box.events import EventBus
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
 from hydra_box.keys import KeyRing
+from hydra_box.planner import Planner
+from hydra_box.sampler import Sampler
 from hydra_box.services import ServiceManager
 from hydra_box.store import Store
 from hydra_box.types import User
@@ -31,6 +33,8 @@ class Box:
     catalog: Catalog
     keys: KeyRing
     runtimes: RuntimeManager
+    planner: Planner
+    sampler: Sampler
     services: ServiceManager
     pool: Pool
     relay: Relay

@@ -26,14 +26,21 @@ from hydra_box.boot import Boot
 from hydra_box.box import Box
 from hydra_box.catalog import DEMO_MODEL, Catalog
 from hydra_box.config import Paths, Settings, load_settings, resolve_paths
+from hydra_box.corrections import Corrections
 from hydra_box.engines import ENGINES
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import ConfigError, HydraError
 from hydra_box.events import EventBus
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
+from hydra_box.instances import Instances
 from hydra_box.journal import Journal
 from hydra_box.keys import KeyRing
+from hydra_box.life import Lives
+from hydra_box.models.hub import Hub
+from hydra_box.placer import Placer
+from hydra_box.planner import Planner
+from hydra_box.sampler import Sampler
 from hydra_box.services import ServiceManager
 from hydra_box.sockets import listen, listen_privately, lock
 from hydra_box.store import Store
@@ -92,13 +99,16 @@ async def _serve(
             await box.services.load()
             async with http_server(app, listener), http_server(Trusted(app), private):
                 log.info("Hydra Box %s answers at %s (pid %d)", __version__, url, os.getpid())
-                verifying = asyncio.create_task(box.runtimes.verify_new())
-                flushing = asyncio.create_task(_flush_keys(box.keys))
+                background = [
+                    asyncio.create_task(box.runtimes.verify_new()),
+                    asyncio.create_task(_flush_keys(box.keys)),
+                    asyncio.create_task(box.sampler.run()),
+                ]
                 await _until(stop, supervisor)
                 log.info("stopping: requests under way may finish")
-                verifying.cancel()
-                flushing.cancel()
-                await asyncio.gather(verifying, flushing, return_exceptions=True)
+                for task in background:
+                    task.cancel()
+                await asyncio.gather(*background, return_exceptions=True)
                 await finish(box, supervisor)
     log.info("stopped")
 
@@ -136,22 +146,50 @@ async def assemble(
         await keys.load()
         runtimes = RuntimeManager(store, paths, ENGINES, DEMO_MODEL, environ=environ)
         await runtimes.load()
-        catalog = Catalog.load(paths)
+        catalog = Catalog.load(paths, hub=Hub(environ))
+        sampler = Sampler(paths.home)
+        corrections = Corrections(store, journal)
+        await corrections.load()
+        placer = Placer(runtimes=runtimes, sampler=sampler, corrections=corrections)
         pool = Pool(settings)
+        boot = Boot(
+            runtimes=runtimes,
+            placer=placer,
+            corrections=corrections,
+            engines=ENGINES,
+            paths=paths,
+            settings=settings,
+        )
+        instances = Instances(store, journal)
+        lives = Lives(
+            instances=instances,
+            journal=journal,
+            pool=pool,
+            boot=boot,
+            engines=ENGINES,
+            paths=paths,
+        )
         supervisor = Supervisor(
             store=store,
             journal=journal,
             pool=pool,
-            boot=Boot(runtimes=runtimes, engines=ENGINES, paths=paths, settings=settings),
-            engines=ENGINES,
+            instances=instances,
+            lives=lives,
             paths=paths,
             settings=settings,
+        )
+        planner = Planner(
+            catalog=catalog,
+            placer=placer,
+            corrections=corrections,
+            supervisor=supervisor,
+            engines=ENGINES,
         )
         services = ServiceManager(
             store=store,
             supervisor=supervisor,
             pool=pool,
-            catalog=catalog,
+            planner=planner,
             runtimes=runtimes,
             journal=journal,
             paths=paths,
@@ -168,6 +206,8 @@ async def assemble(
                 catalog=catalog,
                 keys=keys,
                 runtimes=runtimes,
+                planner=planner,
+                sampler=sampler,
                 services=services,
                 pool=pool,
                 relay=Relay(pool, keys, ENGINES, settings),

@@ -144,9 +144,9 @@ def read_tail(path: Path, limit_bytes: int = 16_384) -> str:
         return ""
 
 
-def read_last_process(path: Path) -> str:
+def read_last_process(path: Path, limit_bytes: int = 16_384) -> str:
     """The last part of what the newest process of a log printed."""
-    return read_tail(path).rpartition(START_MARK.decode())[2]
+    return read_tail(path, limit_bytes).rpartition(START_MARK.decode())[2]
 
 
 def rotate(path: Path, limit_bytes: int) -> bool:

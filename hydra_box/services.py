@@ -11,17 +11,23 @@ from pathlib import Path
 
 import msgspec
 
-from hydra_box.catalog import Catalog
 from hydra_box.config import Paths
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import Conflict, InvalidRequest, NotFound
 from hydra_box.gateway.pool import Pool
 from hydra_box.journal import Journal
-from hydra_box.messages import Attention, DeployRequest, InstanceView, ScaleRequest, ServiceView
-from hydra_box.plan.engine_choice import choose_engine
+from hydra_box.messages import (
+    Attention,
+    DeployRequest,
+    InstanceView,
+    PlanView,
+    ScaleRequest,
+    ServiceView,
+)
 from hydra_box.plan.names import access_name, check_service_name, suggest_service_name
-from hydra_box.plan.sizes import check_instances, choose_context_length, choose_slots
+from hydra_box.plan.sizes import check_instances
 from hydra_box.plan.status import service_reason
+from hydra_box.planner import Planner
 from hydra_box.store import Store
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import (
@@ -43,7 +49,7 @@ class ServiceManager:
         store: Store,
         supervisor: Supervisor,
         pool: Pool,
-        catalog: Catalog,
+        planner: Planner,
         runtimes: RuntimeManager,
         journal: Journal,
         paths: Paths,
@@ -52,7 +58,7 @@ class ServiceManager:
         self._store = store
         self._supervisor = supervisor
         self._pool = pool
-        self._catalog = catalog
+        self._planner = planner
         self._runtimes = runtimes
         self._journal = journal
         self._paths = paths
@@ -119,18 +125,17 @@ class ServiceManager:
         Raises:
             InvalidRequest: a value is wrong; ``param`` names it.
             InvalidModel: the model cannot be read.
-            NotFound: no such model or file.
+            NotFound: no such model or file, or its files are not on this machine.
             Conflict: the name is taken.
-            EngineUnavailable: no runtime can run it.
+            DoesNotFit: there is no room for it.
+            EngineUnavailable: the engine for it is not installed, or does not work.
         """
         check_instances(request.instances)
         if request.name is not None:
             self._check_free(check_service_name(request.name))
-        engine = choose_engine(request.engine)
-        model = await asyncio.to_thread(self._catalog.resolve, request.model)
-        context_length = choose_context_length(request.context_length, model.context_length)
-        slots = choose_slots(request.concurrency)
-        await self._runtimes.best(engine)
+        planned = await self._planner.decide(request)
+        await self._runtimes.best(planned.plan.engine, planned.plan.placements[0].accelerator)
+        options = planned.plan.placements[0].options
         async with self._writing:
             taken = {one.name for one in self._present()}
             name = request.name or suggest_service_name(request.model, taken)
@@ -142,11 +147,13 @@ class ServiceManager:
                 owner_id=owner.id,
                 public=request.public,
                 base_model=request.model,
-                model_path=model.path,
-                engine=engine,
-                context_length=context_length,
-                slots=slots,
+                model_path=planned.path,
+                quantization=planned.plan.offer.facts.quantization,
+                engine=planned.plan.engine,
+                context_length=options.context_length,
+                slots=options.slots,
                 desired_instances=request.instances,
+                on_cpu=request.device is not None,
                 desired_state=DesiredState.RUNNING,
                 created_at=self._clock(),
             )
@@ -158,25 +165,41 @@ class ServiceManager:
         self._supervisor.put_service(service)
         return self._view(service)
 
+    async def plan_deploy(self, request: DeployRequest) -> PlanView:
+        """What ``deploy`` would do; nothing changes.
+
+        Raises:
+            InvalidRequest: a value is wrong; ``param`` names it.
+            NotFound: no such model or file.
+            Conflict: the name is taken.
+        """
+        check_instances(request.instances)
+        if request.name is not None:
+            self._check_free(check_service_name(request.name))
+        return await self._planner.plan(request)
+
     async def scale(self, name: str, request: ScaleRequest) -> ServiceView:
         """Set the number of instances, or add to it.
 
         Raises:
             InvalidRequest: both or neither were given, or the outcome is not possible.
+            DoesNotFit: there is no room for as many; nothing has changed.
         """
-        if (request.instances is None) == (request.add is None):
-            raise InvalidRequest(
-                "scaling takes either a target or a number to add",
-                hint='{"instances": 3} or {"add": 1}',
-                param="instances",
-            )
         async with self._writing:
             service = self._find_live(name)
-            if request.instances is not None:
-                target = request.instances
-            else:
-                target = service.desired_instances + (request.add or 0)
-            return await self._save(service, desired_instances=check_instances(target))
+            target = _target(service, request)
+            if service.desired_state is DesiredState.RUNNING and target > service.desired_instances:
+                await self._planner.check_room(service, target)
+            return await self._save(service, desired_instances=target)
+
+    async def plan_scale(self, name: str, request: ScaleRequest) -> PlanView:
+        """What ``scale`` would do; nothing changes.
+
+        Raises:
+            InvalidRequest: both or neither were given, or the outcome is not possible.
+        """
+        service = self._find_live(name)
+        return await self._planner.plan_scale(service, _target(service, request))
 
     async def start(self, name: str) -> ServiceView:
         """Have a stopped service run again, and a failed one try again at once."""
@@ -279,6 +302,7 @@ class ServiceManager:
             status=status,
             base_model=service.base_model,
             engine=service.engine,
+            quantization=service.quantization,
             context_length=service.context_length,
             slots=service.slots,
             desired_instances=service.desired_instances,
@@ -302,5 +326,18 @@ class ServiceManager:
             slots=service.slots,
             runtime=instance.runtime_id,
             uptime_seconds=None if ready_at is None else self._clock() - ready_at,
+            memory=instance.measured,
             reason=instance.reason,
         )
+
+
+def _target(service: Service, request: ScaleRequest) -> int:
+    if (request.instances is None) == (request.add is None):
+        raise InvalidRequest(
+            "scaling takes either a target or a number to add",
+            hint='{"instances": 3} or {"add": 1}',
+            param="instances",
+        )
+    if request.instances is not None:
+        return check_instances(request.instances)
+    return check_instances(service.desired_instances + (request.add or 0))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hydra_box import __version__
 from hydra_box.box import Box
 from hydra_box.messages import Attention, BoxStatus
-from hydra_box.types import EngineName, Runtime
+from hydra_box.types import EngineName, GpuCondition, Machine, Runtime
 
 
 def box_status(box: Box) -> BoxStatus:
@@ -21,10 +21,20 @@ def box_status(box: Box) -> BoxStatus:
         started_at=box.started_at,
         state_directory=str(box.paths.home),
         user_id=box.local_user.id,
-        runtimes={engine.value: runtime_in_use(engine, runtimes) for engine in EngineName},
+        runtimes=runtimes_in_use(runtimes),
         services=box.services.list(),
-        attention=(*engines_without_runtime(runtimes), *box.services.attention()),
+        attention=(
+            *gpus_in_trouble(box.sampler.latest()),
+            *engines_without_runtime(runtimes),
+            *box.services.attention(),
+        ),
     )
+
+
+def runtimes_in_use(runtimes: Sequence[Runtime]) -> dict[str, str | None]:
+    """Engine to the best runtime that works, for the engines that are installed."""
+    installed = [engine for engine in EngineName if _of(engine, runtimes)]
+    return {engine.value: runtime_in_use(engine, runtimes) for engine in installed}
 
 
 def runtime_in_use(engine: EngineName, runtimes: Sequence[Runtime]) -> str | None:
@@ -33,16 +43,28 @@ def runtime_in_use(engine: EngineName, runtimes: Sequence[Runtime]) -> str | Non
     return next(verified, None)
 
 
+def gpus_in_trouble(machine: Machine) -> list[Attention]:
+    """GPUs that cannot be used although they should; a machine that never had one is in order."""
+    told = [one.message for one in machine.lost_gpus]
+    if not told and machine.gpu_condition is not GpuCondition.PRESENT:
+        told = [machine.gpu_message]
+    parts = (message.partition("; hint: ") for message in told)
+    return [Attention(message=fact, hint=hint) for fact, _, hint in parts if hint]
+
+
 def engines_without_runtime(runtimes: Sequence[Runtime]) -> list[Attention]:
-    """Engines that cannot run: each runtime has a problem, so no verification will help."""
+    """Engines that are installed and cannot run: each runtime has a problem.
+
+    One that nobody installed is none of them: a plan says when it is needed.
+    """
     found = []
     for engine in EngineName:
         ours = _of(engine, runtimes)
-        if all(one.problem is not None for one in ours):
+        if ours and all(one.problem is not None for one in ours):
             problems = "; ".join(f"{one.id}: {one.problem}" for one in ours)
             found.append(
                 Attention(
-                    message=f"{engine} has no runtime that works: {problems or 'none is there'}",
+                    message=f"{engine} has no runtime that works: {problems}",
                     hint=f"hydra-box engines install {engine}",
                 )
             )

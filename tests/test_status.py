@@ -3,8 +3,22 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hydra_box.status import engines_without_runtime, runtime_in_use
-from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
+from hydra_box.messages import Attention
+from hydra_box.status import (
+    engines_without_runtime,
+    gpus_in_trouble,
+    runtime_in_use,
+    runtimes_in_use,
+)
+from hydra_box.types import (
+    Accelerator,
+    EngineName,
+    GpuCondition,
+    GpuLoss,
+    Runtime,
+    RuntimeSource,
+)
+from tests.machines import cpu_only, one_rtx_4090
 
 LLAMA_CPP = EngineName.LLAMA_CPP
 
@@ -34,6 +48,13 @@ def test_no_runtime_is_in_use_before_one_was_verified() -> None:
     assert runtime_in_use(LLAMA_CPP, (runtime("3"),)) is None
 
 
+def test_an_engine_that_is_not_installed_is_not_listed() -> None:
+    assert runtimes_in_use((runtime("1", verified_at=1.0),)) == {
+        "llama.cpp": "llama.cpp/built-1-cpu"
+    }
+    assert runtimes_in_use((runtime("1"),)) == {"llama.cpp": None}
+
+
 @pytest.mark.parametrize(
     "usable", [runtime("1", verified_at=1.0), runtime("1")], ids=["verified", "not tried yet"]
 )
@@ -50,6 +71,19 @@ def test_an_engine_none_of_whose_runtimes_works_needs_attention() -> None:
     }
 
 
-def test_an_engine_without_any_runtime_needs_attention() -> None:
-    (line,) = engines_without_runtime(())
-    assert line.message == "llama.cpp has no runtime that works: none is there"
+def test_an_engine_that_nobody_installed_needs_no_attention() -> None:
+    assert engines_without_runtime(()) == []
+
+
+def test_lost_gpus_need_attention_and_a_machine_without_one_does_not() -> None:
+    assert gpus_in_trouble(one_rtx_4090()) == []
+    assert gpus_in_trouble(cpu_only()) == []
+    loss = GpuLoss(index=1, condition=GpuCondition.GPU_LOST, message="GPU 1 is gone; hint: restart")
+    machine = msgspec.structs.replace(
+        one_rtx_4090(), lost_gpus=(loss,), gpu_condition=GpuCondition.GPU_LOST, gpu_message="1 of 2"
+    )
+    assert gpus_in_trouble(machine) == [Attention(message="GPU 1 is gone", hint="restart")]
+    stale = msgspec.structs.replace(
+        cpu_only(), gpu_condition=GpuCondition.DRIVER_MISMATCH, gpu_message="old; hint: restart"
+    )
+    assert gpus_in_trouble(stale) == [Attention(message="old", hint="restart")]

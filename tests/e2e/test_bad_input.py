@@ -210,6 +210,9 @@ def test_without_a_usable_runtime_a_deployment_is_refused(
     box = start_box()
     refused = run(box, "deploy", "demo")
     assert refused.returncode == 7
-    assert "no runtime of llama.cpp works on this machine (none is installed)" in refused.stderr
+    assert (
+        "no runtime of llama.cpp works on the CPU of this machine (none is installed)"
+        in refused.stderr
+    )
     assert "hint: hydra-box engines install llama.cpp" in refused.stderr
     assert box.client.services() == ()

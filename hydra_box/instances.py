@@ -1,0 +1,64 @@
+"""The rows of actual state: in memory at once, in the store soon."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from hydra_box.journal import Journal
+from hydra_box.plan.lifecycle import ALLOWED
+from hydra_box.store import Store
+from hydra_box.types import Instance
+
+
+class Instances:
+    """Every instance of every service; each change wakes whoever waits for ``changed``."""
+
+    def __init__(self, store: Store, journal: Journal) -> None:
+        self._store = store
+        self._journal = journal
+        self._rows: dict[str, Instance] = {}
+        self.changed = asyncio.Event()
+
+    def __getitem__(self, instance_id: str) -> Instance:
+        return self._rows[instance_id]
+
+    def get(self, instance_id: str) -> Instance | None:
+        """The instance, if it is still known."""
+        return self._rows.get(instance_id)
+
+    def all(self) -> tuple[Instance, ...]:
+        """Every instance."""
+        return tuple(self._rows.values())
+
+    def of(self, service_id: str) -> list[Instance]:
+        """The instances of a service, oldest first."""
+        found = (one for one in self._rows.values() if one.service_id == service_id)
+        return sorted(found, key=lambda one: (one.created_at, one.id))
+
+    def change(self, instance_id: str, **changes: Any) -> Instance:
+        """Change an instance along the arrows of its life.
+
+        Raises:
+            RuntimeError: its state has no arrow to the new one.
+        """
+        old = self._rows[instance_id]
+        new = msgspec.structs.replace(old, **changes)
+        if new.state is not old.state and new.state not in ALLOWED[old.state]:
+            raise RuntimeError(f"{instance_id}: {old.state} cannot become {new.state}")
+        return self.save(new)
+
+    def save(self, instance: Instance) -> Instance:
+        """Insert an instance, or replace the one of its id."""
+        self._rows[instance.id] = instance
+        self._journal.enqueue(lambda: self._store.save_instance(instance))
+        self.changed.set()
+        return instance
+
+    def forget(self, instance_id: str) -> None:
+        """Remove an instance that is over."""
+        del self._rows[instance_id]
+        self._journal.enqueue(lambda: self._store.delete_instance(instance_id))
+        self.changed.set()

@@ -1,0 +1,185 @@
+"""The life of one engine process: placed, started, ready, measured, over, explained."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hydra_box.boot import Boot
+from hydra_box.config import Paths
+from hydra_box.engines.base import Engine
+from hydra_box.errors import HydraError
+from hydra_box.gateway.pool import Pool
+from hydra_box.instances import Instances
+from hydra_box.journal import Journal
+from hydra_box.plan.lifecycle import after_death
+from hydra_box.process import EngineProcess, read_last_process
+from hydra_box.types import (
+    EngineName,
+    InstanceState,
+    Launch,
+    Placement,
+    ProcessExit,
+    Service,
+    Severity,
+)
+
+STOP_GRACE_SECONDS = 5.0
+
+S = InstanceState
+
+
+class Lives:
+    """Runs engine processes, each from its placement to its end."""
+
+    def __init__(
+        self,
+        *,
+        instances: Instances,
+        journal: Journal,
+        pool: Pool,
+        boot: Boot,
+        engines: Mapping[EngineName, Engine],
+        paths: Paths,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._instances = instances
+        self._journal = journal
+        self._pool = pool
+        self._boot = boot
+        self._engines = engines
+        self._paths = paths
+        self._clock = clock
+        self._processes: dict[str, EngineProcess] = {}
+        self._placing = asyncio.Lock()
+
+    def with_process(self) -> list[str]:
+        """The ids of the instances that have a process."""
+        return list(self._processes)
+
+    def progress(self, instance_id: str, engine: EngineName) -> str | None:
+        """What a loading instance is doing, in a few words."""
+        log_tail = read_last_process(self._paths.instance_log(instance_id))
+        return self._engines[engine].progress(log_tail)
+
+    async def end(self, instance_id: str) -> None:
+        """End an instance's process, if it has one."""
+        if process := self._processes.get(instance_id):
+            await process.stop(STOP_GRACE_SECONDS)
+
+    async def live(self, instance_id: str, service: Service) -> None:
+        """Start the process of an instance, and follow it to its end."""
+        exit, reason = ProcessExit(), None
+        try:
+            placement = await self._place(instance_id, service)
+            exit, reason = await self._run(instance_id, service, placement)
+        except HydraError as error:
+            reason = _one_line(error)
+        self._processes.pop(instance_id, None)
+        await self._pool.remove_instance(instance_id)
+        self._after_end(instance_id, service, exit, reason)
+
+    async def _place(self, instance_id: str, service: Service) -> Placement:
+        """Decide where it runs; one after another, so that each sees the others' claims."""
+        async with self._placing:
+            others = [one for one in self._instances.all() if one.id != instance_id]
+            placement = await self._boot.place(service, others)
+            self._instances.change(
+                instance_id, placement=placement, device=placement.device, measured=()
+            )
+            return placement
+
+    async def _run(
+        self, instance_id: str, service: Service, placement: Placement
+    ) -> tuple[ProcessExit, str | None]:
+        process, launch, runtime_id = await self._boot.start(service, instance_id, placement)
+        self._processes[instance_id] = process
+        instance = self._instances.change(
+            instance_id,
+            pid=process.pid,
+            process_created_at=process.created_at,
+            runtime_id=runtime_id,
+        )
+        if instance.state is S.STOPPING:
+            # It was told to stop before it had a process that could be stopped.
+            return await process.stop(STOP_GRACE_SECONDS), None
+        return await self._follow(service, launch, process)
+
+    async def _follow(
+        self, service: Service, launch: Launch, process: EngineProcess
+    ) -> tuple[ProcessExit, str | None]:
+        """How a process ended, and why if it was ended because it would never be ready."""
+        settling = asyncio.create_task(self._settle(service, launch, process))
+        ended = asyncio.create_task(process.wait())
+        await asyncio.wait({settling, ended}, return_when=asyncio.FIRST_COMPLETED)
+        reason = None
+        if not ended.done():
+            try:
+                await settling
+            except HydraError as error:
+                reason = _one_line(error)
+                await process.stop(STOP_GRACE_SECONDS)
+        exit = await ended
+        settling.cancel()
+        (outcome,) = await asyncio.gather(settling, return_exceptions=True)
+        if isinstance(outcome, Exception) and not isinstance(outcome, HydraError):
+            raise outcome
+        return exit, reason
+
+    async def _settle(self, service: Service, launch: Launch, process: EngineProcess) -> None:
+        """Wait until it serves, have it take requests, and measure what it took."""
+        await self._boot.until_ready(service, launch, process)
+        instance = self._instances[launch.instance_id]
+        if instance.state is not S.STARTING:
+            return
+        self._instances.change(instance.id, state=S.READY, ready_at=self._clock(), reason=None)
+        socket_path = Path(launch.socket_path)
+        self._pool.add_instance(service.id, instance.id, socket_path, launch.options.slots)
+        self._journal.record(
+            "instance.ready",
+            f"{instance.id} is ready (pid {process.pid}, {launch.device})",
+            service=service,
+            instance_id=instance.id,
+        )
+        await self._measure(instance.id, service)
+
+    async def _measure(self, instance_id: str, service: Service) -> None:
+        """Note what an instance really takes, beside what was predicted."""
+        measured, correction = await self._boot.measure(service, self._instances[instance_id])
+        self._instances.change(instance_id, measured=measured)
+        if correction is not None and correction.factor > 1:
+            self._journal.record(
+                "plan.corrected",
+                f"estimates for {correction.id} are multiplied by {correction.factor:.2f} "
+                f"(measured {correction.samples} times)",
+                service=service,
+                instance_id=instance_id,
+            )
+
+    def _after_end(
+        self, instance_id: str, service: Service, exit: ProcessExit, reason: str | None
+    ) -> None:
+        instance = self._instances[instance_id]
+        if instance.state in (S.STOPPING, S.DRAINING):
+            self._instances.change(
+                instance_id, state=S.STOPPED, pid=None, process_created_at=None, placement=None
+            )
+            return
+        if reason is None:
+            log_tail = read_last_process(self._paths.instance_log(instance_id))
+            reason = str(self._engines[service.engine].explain_exit(exit, log_tail))
+        died = self._instances.save(after_death(instance, now=self._clock(), reason=reason))
+        what = "gave up" if died.state is S.FAILED else "ended and will be started again"
+        self._journal.record(
+            "instance.exited",
+            f"{instance_id} {what}: {reason}",
+            severity=Severity.ERROR,
+            service=service,
+            instance_id=instance_id,
+        )
+
+
+def _one_line(error: HydraError) -> str:
+    return error.message if error.hint is None else f"{error.message}; hint: {error.hint}"

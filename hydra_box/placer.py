@@ -1,0 +1,117 @@
+"""Places instances on this machine as it is now: gathers what ``plan/`` needs, and asks it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hydra_box.corrections import Corrections
+from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.errors import DoesNotFit
+from hydra_box.measure import claims
+from hydra_box.models.facts import read_facts
+from hydra_box.plan.placement import place
+from hydra_box.sampler import Sampler
+from hydra_box.types import (
+    Ask,
+    Claim,
+    Frozen,
+    Instance,
+    Machine,
+    Offer,
+    Plan,
+    Rejection,
+    Service,
+)
+
+CPU = "cpu"
+
+
+class Decision(Frozen, frozen=True, kw_only=True):
+    """What was decided, and what it was decided from."""
+
+    result: Plan | Rejection
+    machine: Machine
+    claims: tuple[Claim, ...]
+
+
+class Placer:
+    """The machine, the engines that are here, and what was learned: all that a plan depends on."""
+
+    def __init__(
+        self, *, runtimes: RuntimeManager, sampler: Sampler, corrections: Corrections
+    ) -> None:
+        self._runtimes = runtimes
+        self._sampler = sampler
+        self._corrections = corrections
+
+    async def look(self, instances: Iterable[Instance]) -> tuple[Machine, tuple[Claim, ...]]:
+        """The machine now, and what each of these instances holds of it."""
+        machine = await self._sampler.fresh()
+        return machine, await asyncio.to_thread(claims, tuple(instances), machine)
+
+    async def place(
+        self, ask: Ask, offers: Sequence[Offer], instances: Iterable[Instance]
+    ) -> Decision:
+        """Where and how a model would run, beside the instances that there are.
+
+        Raises:
+            InvalidRequest: a value is impossible on any machine.
+        """
+        machine, held = await self.look(instances)
+        return Decision(
+            result=self.decide(ask, offers, machine, held), machine=machine, claims=held
+        )
+
+    def decide(
+        self, ask: Ask, offers: Sequence[Offer], machine: Machine, held: Sequence[Claim]
+    ) -> Plan | Rejection:
+        """The decision on a machine that was looked at already."""
+        return place(
+            ask,
+            offers,
+            machine,
+            self._runtimes.availability(),
+            claims=held,
+            corrections=self._corrections.factors(),
+        )
+
+
+def ask_for(service: Service, *, instances: int, running: int) -> Ask:
+    """What more instances of a service ask for: all that was decided when it was deployed.
+
+    Args:
+        service: what they serve.
+        instances: how many more.
+        running: how many are placed already.
+    """
+    return Ask(
+        engine=service.engine,
+        context_length=service.context_length,
+        slots=service.slots,
+        instances=instances,
+        running=running,
+        device=CPU if service.on_cpu else None,
+    )
+
+
+def offer_of(service: Service) -> Offer:
+    """The weights that a service serves; blocking.
+
+    Raises:
+        InvalidModel: they cannot be read any more.
+    """
+    return Offer(facts=read_facts(Path(service.model_path)), path=service.model_path)
+
+
+def accept(result: Plan | Rejection) -> Plan:
+    """The plan; its engine may have to be installed first, which looking for a runtime tells.
+
+    Raises:
+        DoesNotFit: with what is missing; the hint is the nearest that would fit.
+    """
+    if isinstance(result, Rejection):
+        nearest = [one.message for one in result.alternatives[:1]]
+        raise DoesNotFit(result.message, hint=nearest[0] if nearest else None, param="model")
+    return result

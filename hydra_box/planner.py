@@ -1,0 +1,239 @@
+"""What the box would do with a model, before anything is fetched or started."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from hydra_box.catalog import Catalog
+from hydra_box.corrections import Corrections
+from hydra_box.engines.base import Engine
+from hydra_box.errors import InvalidRequest, NotFound
+from hydra_box.messages import ModelView, PlanRequest, PlanView
+from hydra_box.placer import Decision, Placer, accept, ask_for, offer_of
+from hydra_box.plan.correction import correction_id
+from hydra_box.plan.names import engine_named
+from hydra_box.plan.other_models import other_models
+from hydra_box.plan_view import plan_view, shrinking_view
+from hydra_box.supervisor import Supervisor
+from hydra_box.types import (
+    Accelerator,
+    Ask,
+    Correction,
+    EngineName,
+    Frozen,
+    Machine,
+    ModelSpec,
+    Placement,
+    Plan,
+    Rejection,
+    Service,
+)
+
+CPU = "cpu"
+
+
+class Planned(Frozen, frozen=True, kw_only=True):
+    """A model, and the plan for it that can be carried out now."""
+
+    spec: ModelSpec
+    plan: Plan
+    path: str
+    """The model's files on this machine."""
+
+
+class Planner:
+    """Plans for what owners ask, beside what runs already."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        placer: Placer,
+        corrections: Corrections,
+        supervisor: Supervisor,
+        engines: Mapping[EngineName, Engine],
+    ) -> None:
+        self._catalog = catalog
+        self._placer = placer
+        self._corrections = corrections
+        self._supervisor = supervisor
+        self._engines = engines
+
+    async def plan(self, request: PlanRequest) -> PlanView:
+        """What would run, and where; or what is missing, and what would fit.
+
+        Raises:
+            InvalidRequest: a value is impossible on any machine.
+            NotFound: there is no such model.
+        """
+        ask = ask_of(request)
+        _, decision = await self._decide(ask, request.model)
+        return self._view(request.model, ask, decision)
+
+    async def plan_scale(self, service: Service, target: int) -> PlanView:
+        """What it would take to have ``target`` instances of a service."""
+        running, ask, decision = await self._look_at_scale(service, target)
+        if target > running:
+            return self._view(service.base_model, ask, decision, running=running)
+        return shrinking_view(service, target, running, decision)
+
+    async def check_room(self, service: Service, target: int) -> None:
+        """Return if ``target`` instances of a service fit beside what runs.
+
+        Raises:
+            DoesNotFit: they do not.
+        """
+        running, _, decision = await self._look_at_scale(service, target)
+        if target > running:
+            accept(decision.result)
+
+    async def decide(self, request: PlanRequest) -> Planned:
+        """The plan for a deployment of files that are here.
+
+        Raises:
+            DoesNotFit: with what is missing; the hint is the nearest that would fit.
+            NotFound: the model's files are not on this machine.
+        """
+        spec, decision = await self._decide(ask_of(request), request.model)
+        plan = accept(decision.result)
+        if plan.offer.path is None:
+            raise NotFound(
+                f"the files of {spec.name} are not on this machine",
+                hint=f"get {plan.offer.repository} and give its path instead of {request.model}",
+                param="model",
+            )
+        return Planned(spec=spec, plan=plan, path=plan.offer.path)
+
+    async def models(self) -> tuple[ModelView, ...]:
+        """The catalog, each model with what this box would do with it now."""
+        specs = await asyncio.to_thread(self._catalog.list)
+        machine, held = await self._placer.look(self._supervisor.instances())
+
+        def judge(spec: ModelSpec) -> ModelView:
+            return self._model_view(
+                spec, self._placer.decide(Ask(), spec.offers, machine, held), machine
+            )
+
+        return await asyncio.to_thread(lambda: tuple(judge(one) for one in specs))
+
+    async def model(self, id: str) -> ModelView:
+        """One model of the catalog, or a path or repository.
+
+        Raises:
+            NotFound: there is no such model.
+        """
+        spec = await self._resolve(id)
+        decision = await self._placer.place(Ask(), spec.offers, self._supervisor.instances())
+        return self._model_view(spec, decision.result, decision.machine)
+
+    # --- inside --------------------------------------------------------------------
+
+    async def _look_at_scale(self, service: Service, target: int) -> tuple[int, Ask, Decision]:
+        """The placed instances of a service, and what is asked and decided for those missing."""
+        placed = [
+            one for one in self._supervisor.instances_of(service.id) if one.placement is not None
+        ]
+        ask = ask_for(service, instances=max(1, target - len(placed)), running=len(placed))
+        offer = await asyncio.to_thread(offer_of, service)
+        decision = await self._placer.place(ask, (offer,), self._supervisor.instances())
+        return len(placed), ask, decision
+
+    async def _decide(self, ask: Ask, model: str) -> tuple[ModelSpec, Decision]:
+        spec = await self._resolve(model)
+        decision = await self._placer.place(ask, spec.offers, self._supervisor.instances())
+        if isinstance(decision.result, Plan):
+            return spec, decision
+        if decision.result.alternatives:
+            return spec, decision
+        catalog = await asyncio.to_thread(self._catalog.list)
+
+        def decide(other: ModelSpec) -> Plan | Rejection:
+            return self._placer.decide(Ask(), other.offers, decision.machine, decision.claims)
+
+        found = other_models(spec, catalog, decide)
+        rejection = msgspec.structs.replace(decision.result, alternatives=found)
+        return spec, msgspec.structs.replace(decision, result=rejection)
+
+    async def _resolve(self, model: str) -> ModelSpec:
+        return await asyncio.to_thread(self._catalog.resolve, model)
+
+    def _view(self, model: str, ask: Ask, decision: Decision, *, running: int = 0) -> PlanView:
+        correction = None
+        if isinstance(decision.result, Plan):
+            correction = self._correction(decision.result.placements[0])
+        return plan_view(model, ask, decision, self._engines, correction, running=running)
+
+    def _correction(self, placement: Placement) -> Correction | None:
+        return self._corrections.get(
+            correction_id(placement.engine, placement.architecture, placement.accelerator)
+        )
+
+    def _model_view(self, spec: ModelSpec, result: Plan | Rejection, machine: Machine) -> ModelView:
+        plan = result if isinstance(result, Plan) else None
+        first = None if plan is None else plan.placements[0]
+        kinds = dict.fromkeys(one.facts.quantization for one in spec.offers)
+        services = self._supervisor.services()
+        return ModelView(
+            id=spec.id,
+            name=spec.name,
+            modality=spec.modality,
+            parameters=spec.parameters,
+            active_parameters=spec.active_parameters,
+            context_length=spec.context_length,
+            license=spec.license,
+            description=spec.description,
+            tags=spec.tags,
+            hosting=spec.hosting,
+            quantizations=tuple(one for one in kinds if one is not None),
+            on_disk=any(one.path is not None for one in spec.offers),
+            fits=plan is not None,
+            engine=result.engine,
+            quantization=None if plan is None else plan.offer.facts.quantization,
+            device=None if plan is None else device_words(plan, machine),
+            planned_context_length=None if first is None else first.options.context_length,
+            reason=_reason(result),
+            services=tuple(one.name for one in services if one.base_model == spec.id),
+        )
+
+
+def ask_of(request: PlanRequest) -> Ask:
+    """What a request asks of a plan.
+
+    Raises:
+        InvalidRequest: there is no such engine or device.
+    """
+    if request.device not in (None, CPU):
+        raise InvalidRequest(
+            f"a plan cannot be tied to the device {request.device!r}",
+            hint="leave it out, or ask for 'cpu'",
+            param="device",
+        )
+    return Ask(
+        engine=None if request.engine is None else engine_named(request.engine),
+        quantization=request.quantization,
+        context_length=request.context_length,
+        slots=request.concurrency,
+        instances=request.instances,
+        device=request.device,
+    )
+
+
+def device_words(plan: Plan, machine: Machine) -> str:
+    """Where an instance would be, in a few words: ``2 x NVIDIA H200``, ``NVIDIA L40S + CPU``."""
+    first = plan.placements[0]
+    if first.accelerator is Accelerator.CPU:
+        return "CPU"
+    names = [one.name for one in machine.gpus if one.uuid in first.devices]
+    word = names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
+    whole = first.options.gpu_layers > len(plan.offer.facts.layers)
+    return word if plan.engine is EngineName.VLLM or whole else f"{word} + CPU"
+
+
+def _reason(result: Plan | Rejection) -> str:
+    """Why it fits there, or what is missing: the sentence with the numbers."""
+    if isinstance(result, Plan):
+        return result.reasons[-1]
+    return result.missing[0].message if result.missing else result.message
