@@ -16,18 +16,23 @@ from litestar import Litestar, MediaType, Response, get
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
-from api import engines, events, health, openai_shapes
+from api import engines, events, health, machine, openai_shapes
 from api.docs_page import render_page
 from api.openapi_v1 import operations, reference
 from api.routes import health_router, management_router
 from hydra_box import __version__, messages, types
 from hydra_box.messages import InstallProgress
-from hydra_box.types import ErrorBody, Event
+from hydra_box.types import ErrorBody, Event, Machine
 
 Json = dict[str, Any]
 
 _SHAPES: tuple[ModuleType, ...] = (types, messages, health, openai_shapes)
-_STREAMS: dict[str, type[msgspec.Struct]] = {engines.NDJSON: InstallProgress, events.SSE: Event}
+_STREAMS: dict[str, type[msgspec.Struct]] = {
+    engines.install.handler_name: InstallProgress,
+    events.events.handler_name: Event,
+    machine.machine_live.handler_name: Machine,
+}
+"""What each part of a stream is, by the name of its handler."""
 _ERROR = {"application/json": {"schema": reference(ErrorBody)}}
 _REFUSALS = {
     "400": "A value is wrong; `param` names it.",
@@ -48,7 +53,8 @@ has the same shape, `ErrorBody`."""
 _TAGS = {
     "inference": "The endpoint for applications, as OpenAI's API has it.",
     "services": "What is deployed.",
-    "machine": "The box: its status, hardware, models and events.",
+    "models": "What can be deployed, and what this box would do with it.",
+    "machine": "The box: its status, hardware and events.",
     "engines": "The installed builds of the engines.",
     "keys": "Who may call.",
     "health": "For whoever watches the daemon.",
@@ -85,9 +91,9 @@ def _page() -> str:
 def build_document() -> Json:
     """The whole document, OpenAPI 3.1."""
     document = _management_document()
-    for path, path_item in document["paths"].items():
+    for path_item in document["paths"].values():
         for method, operation in path_item.items():
-            _refine(operation, path, method)
+            _refine(operation, method)
     document["paths"] = operations(_ERROR) | document["paths"]
     document["components"] = {
         "schemas": _needed(document["paths"], describe_structs()),
@@ -120,7 +126,7 @@ def describe_structs() -> Json:
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, msgspec.Struct)
-        and value.__module__ == module.__name__
+        and _is_of(value, module)
         and value.__struct_fields__
     ]
     _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
@@ -130,6 +136,11 @@ def describe_structs() -> Json:
                 schema = schemas[struct.__name__]["properties"][field]
                 schema.setdefault("description", text)
     return schemas
+
+
+def _is_of(struct: type, module: ModuleType) -> bool:
+    """Whether a struct is written in a module, or in one of its parts if it is a package."""
+    return f"{struct.__module__}.".startswith(f"{module.__name__}.")
 
 
 def _management_document() -> Json:
@@ -151,31 +162,40 @@ def _management_document() -> Json:
     return app.openapi_schema.to_schema()
 
 
-def _refine(operation: Json, path: str, method: str) -> None:
+def _refine(operation: Json, method: str) -> None:
     """Put right what Litestar cannot know: our errors, our streams, our docstrings' first line."""
     summary, _, rest = operation["description"].partition("\n\n")
     operation |= {"summary": summary, "description": rest}
-    success, answer = next(iter(operation["responses"].items()))
-    for media_type, content in answer.get("content", {}).items():
-        if struct := _STREAMS.get(media_type):
-            content["schema"] = reference(struct)
-        elif media_type.startswith("text/"):
-            content["schema"] = {"type": "string"}
+    answers = {status: one for status, one in operation["responses"].items() if status < "300"}
+    for answer in answers.values():
+        for media_type, content in answer.get("content", {}).items():
+            content["schema"] = _answer_schema(operation, media_type, content["schema"])
     refusals = _REFUSALS
-    if not path.startswith("/api/"):
+    if "health" in operation["tags"]:
         operation["security"] = []
         refusals = {"503": _REFUSALS["503"]}
     elif method == "get":
         refusals = {status: text for status, text in _REFUSALS.items() if status != "409"}
     operation["responses"] = {
-        success: {**answer, "description": "The answer."},
+        **{status: {**one, "description": "The answer."} for status, one in answers.items()},
         **{status: {"description": text, "content": _ERROR} for status, text in refusals.items()},
     }
 
 
+def _answer_schema(operation: Json, media_type: str, schema: Json) -> Json:
+    """The shape of an answer: of each part of a stream, and of what Litestar sees as anything."""
+    if struct := _STREAMS.get(operation["operationId"]):
+        return reference(struct)
+    if media_type.startswith("text/"):
+        return {"type": "string"}
+    # A ``Response`` among the types that a handler returns has a status and a shape of its own.
+    known = [one for one in schema.get("oneOf", ()) if one]
+    return known[0] if len(known) == 1 else schema
+
+
 def _field_docstrings(struct: type) -> dict[str, str]:
     """The strings that stand below a struct's own fields in its source."""
-    if struct.__module__ not in {module.__name__ for module in _SHAPES}:
+    if not any(_is_of(struct, module) for module in _SHAPES):
         return {}
     (definition,) = ast.parse(inspect.getsource(struct)).body
     found: dict[str, str] = {}

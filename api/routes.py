@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from api import engines, events, health, keys, machine, services
+from api import engines, events, health, keys, machine, metrics, models, plan, services
 
 
 def management_router() -> Router:
@@ -28,8 +28,18 @@ def management_router() -> Router:
             ),
             Router(
                 "/",
+                tags=["models"],
+                route_handlers=[models.list_models, models.get_model, plan.plan],
+            ),
+            Router(
+                "/",
                 tags=["machine"],
-                route_handlers=[machine.status, machine.machine, machine.models, events.events],
+                route_handlers=[
+                    machine.status,
+                    machine.machine,
+                    machine.machine_live,
+                    events.events,
+                ],
             ),
             Router(
                 "/",
@@ -51,5 +61,11 @@ def management_router() -> Router:
 
 
 def health_router() -> Router:
-    """Liveness and readiness."""
-    return Router("/", tags=["health"], route_handlers=[health.healthz, health.readyz])
+    """For whoever watches the daemon: liveness, readiness, metrics."""
+    return Router(
+        "/",
+        route_handlers=[
+            Router("/", tags=["health"], route_handlers=[health.healthz, health.readyz]),
+            Router("/", tags=["machine"], route_handlers=[metrics.metrics]),
+        ],
+    )

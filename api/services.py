@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from litestar import delete, get, post
+from litestar import Response, delete, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.streaming import Streamed
 from api.wiring import BoxParam
 from hydra_box.logs import LONGEST_TAIL, read_logs
-from hydra_box.messages import DeployRequest, ScaleRequest, ServiceView
+from hydra_box.messages import DeployRequest, PlanView, ScaleRequest, ServiceView
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -22,12 +23,22 @@ async def list_services(box: BoxParam) -> list[ServiceView]:
     return list(box.services.list())
 
 
-@post("/services", status_code=201)
-async def deploy(box: BoxParam, data: JSONBody[DeployRequest]) -> ServiceView:
+@post(
+    "/services",
+    status_code=201,
+    responses={200: ResponseSpec(PlanView, generate_examples=False)},
+)
+async def deploy(
+    box: BoxParam, data: JSONBody[DeployRequest], dry_run: FromQuery[bool] = False
+) -> ServiceView | Response[PlanView]:
     """Deploy a model: make a service, and have its instances started.
 
-    The answer comes before the instances are ready; ``status`` tells when they are.
+    The answer comes before the instances are ready; ``status`` tells when they are. With
+    ``dry_run`` nothing is made: the answer is the plan, with status 200, whether it fits or not.
     """
+    if dry_run:
+        view = await box.services.plan_deploy(data)
+        return Response(view, status_code=200)
     return await box.services.deploy(data, box.local_user)
 
 
@@ -38,8 +49,18 @@ async def get_service(box: BoxParam, name: FromPath[str]) -> ServiceView:
 
 
 @post("/services/{name:str}/scale", status_code=200)
-async def scale(box: BoxParam, name: FromPath[str], data: JSONBody[ScaleRequest]) -> ServiceView:
-    """Set the number of instances, or add to it; those that leave finish their requests first."""
+async def scale(
+    box: BoxParam,
+    name: FromPath[str],
+    data: JSONBody[ScaleRequest],
+    dry_run: FromQuery[bool] = False,
+) -> ServiceView | PlanView:
+    """Set the number of instances, or add to it; those that leave finish their requests first.
+
+    With ``dry_run`` nothing is changed, and the answer is the plan.
+    """
+    if dry_run:
+        return await box.services.plan_scale(name, data)
     return await box.services.scale(name, data)
 
 

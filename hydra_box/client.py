@@ -21,6 +21,8 @@ from hydra_box.messages import (
     InstallProgress,
     KeyView,
     ModelView,
+    PlanRequest,
+    PlanView,
     ScaleRequest,
     ServiceView,
 )
@@ -31,6 +33,9 @@ SLOW_ANSWER_SECONDS = 600.0
 """For what may wait until an engine has been started and asked."""
 EVENTS_SILENCE_SECONDS = 60.0
 """The daemon sends a sign of life every 15 s."""
+LIVE_SILENCE_SECONDS = 30.0
+"""A sample comes every second; when the GPUs' driver hangs, after 10 s."""
+DRY_RUN: dict[str, Any] = {"dry_run": True}
 
 
 class Client:
@@ -79,9 +84,26 @@ class Client:
         """What the machine has, and what of it is free."""
         return self._connection.call("GET", f"{API}/machine", Machine)
 
+    def machine_live(self) -> Iterator[Machine]:
+        """The machine about once a second, until the daemon stops."""
+        for data in self._connection.event_data(
+            "GET", f"{API}/machine/live", silence_seconds=LIVE_SILENCE_SECONDS
+        ):
+            yield self._connection.decode(data, Machine, "a sample of the machine")
+
     def models(self) -> tuple[ModelView, ...]:
-        """The catalog."""
+        """The catalog, and what this box would do with each model."""
         return self._connection.call("GET", f"{API}/models", tuple[ModelView, ...])
+
+    def model(self, id: str) -> ModelView:
+        """One entry of the catalog."""
+        return self._connection.call("GET", f"{API}/models/{quote(id, safe='')}", ModelView)
+
+    def plan(self, request: PlanRequest) -> PlanView:
+        """What would run where, and why; or what is missing. Nothing is changed."""
+        return self._connection.call(
+            "POST", f"{API}/plan", PlanView, body=request, seconds=SLOW_ANSWER_SECONDS
+        )
 
     def events(self, after: int | None = None) -> Iterator[Event]:
         """Events as they happen, first those stored after the id ``after``; until it stops."""
@@ -109,10 +131,26 @@ class Client:
             "POST", f"{API}/services", ServiceView, body=request, seconds=SLOW_ANSWER_SECONDS
         )
 
+    def plan_deploy(self, request: DeployRequest) -> PlanView:
+        """What ``deploy`` would do with the same request; nothing is changed."""
+        return self._connection.call(
+            "POST",
+            f"{API}/services",
+            PlanView,
+            params=DRY_RUN,
+            body=request,
+            seconds=SLOW_ANSWER_SECONDS,
+        )
+
     def scale(self, name: str, request: ScaleRequest) -> ServiceView:
         """Set the number of instances, or add to it."""
         path = f"{self._service(name)}/scale"
         return self._connection.call("POST", path, ServiceView, body=request)
+
+    def plan_scale(self, name: str, request: ScaleRequest) -> PlanView:
+        """Where the instances that ``scale`` would add would run; nothing is changed."""
+        path = f"{self._service(name)}/scale"
+        return self._connection.call("POST", path, PlanView, params=DRY_RUN, body=request)
 
     def start(self, name: str) -> ServiceView:
         """Start a stopped service."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Unpack
 
 import click
 
 from hydra_box.cli import render, waiting
+from hydra_box.cli.asked import Asked, absolute, deploy_command, plan_options, wanted
 from hydra_box.cli.connection import connect
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put, say
+from hydra_box.cli.plan import show
 from hydra_box.cli.verb import Verb
 from hydra_box.messages import DeployRequest
 
@@ -17,55 +19,46 @@ from hydra_box.messages import DeployRequest
 @click.command(
     cls=Verb,
     examples=(
-        "hydra-box deploy demo --wait",
+        "hydra-box deploy demo --cpu --wait",
         "hydra-box deploy ./qwen2.gguf --name qwen2 --instances 2 --context-length 8192",
+        "hydra-box deploy qwen3-8b --engine llama.cpp --quantization Q4_K_M --dry-run",
     ),
 )
 @click.argument("model")
 @click.option("--name", metavar="NAME", help="The service's name [default: made from MODEL].")
 @click.option("--public", is_flag=True, help="Shared by every user's keys: public/NAME.")
-@click.option("--instances", type=int, default=1, show_default=True, help="Engine processes.")
-@click.option("--context-length", type=int, metavar="TOKENS", help="Tokens each slot can hold.")
-@click.option("--concurrency", type=int, metavar="SLOTS", help="Slots in one instance.")
-@click.option("--engine", metavar="ENGINE", help="An engine's name [default: chosen].")
+@plan_options
+@click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing; 10: no fit.")
 @click.option("--wait", is_flag=True, help="Return when it is RUNNING; status 7 if it FAILED.")
 @click.pass_obj
-def deploy(  # noqa: PLR0913 - one an option
+def deploy(
     options: Options,
     model: str,
     *,
     name: str | None,
     public: bool,
-    instances: int,
-    context_length: int | None,
-    concurrency: int | None,
-    engine: str | None,
+    dry_run: bool,
     wait: bool,
+    **asked: Unpack[Asked],
 ) -> None:
-    """Deploy MODEL as a service: a catalog id (see `models list`) or the path of a GGUF file."""
-    request = DeployRequest(
-        model=model if options.url else absolute(model),
-        name=name,
-        public=public,
-        instances=instances,
-        context_length=context_length,
-        concurrency=concurrency,
-        engine=engine,
-    )
+    """Deploy MODEL as a service: a catalog id (see `models list`) or a path of weights.
+
+    What is not asked for is chosen; `plan` and --dry-run show it before.
+    """
+    model = model if options.url else absolute(model)
+    request = DeployRequest(model=model, name=name, public=public, **wanted(asked))
     with connect(options) as client:
-        view = waiting.deploy(client, request)
+        if dry_run:
+            more = (*(("--name", name) if name else ()), *(("--public",) if public else ()))
+            view = client.plan_deploy(request)
+            show(options, view, lambda one: deploy_command(model, one, more))
+            return
+        service = waiting.deploy(client, request)
         if wait:
-            view = waiting.wait_running(client, view)
+            service = waiting.wait_running(client, service)
     if options.json:
-        emit(view)
+        emit(service)
         return
-    put(render.services((view,)))
+    put(render.services((service,)))
     if not wait:
-        say(f"being deployed; hydra-box status shows it, hydra-box trial {view.name} tries it")
-
-
-def absolute(model: str) -> str:
-    """A path as the daemon, which has another working directory, must see it."""
-    if "/" in model or model.endswith(".gguf"):
-        return str(Path(model).expanduser().absolute())
-    return model
+        say(f"being deployed; hydra-box status shows it, hydra-box trial {service.name} tries it")

@@ -6,6 +6,7 @@ Only click and the standard library are imported here, so that ``hydra-box --hel
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "status": ("status", "Show the box, its services and what needs attention."),
     "gpus": ("gpus", "Show the GPUs, CPU, memory and disk of this machine."),
     "doctor": ("doctor", "Find what is wrong with this box, and what to do about it."),
-    "models": ("models", "List the base models that can be deployed by name."),
+    "models": ("models", "List the catalog, and what this box would do with each model."),
+    "plan": ("plan", "Show what would run where for a model, and why; change nothing."),
     "deploy": ("deploy", "Deploy a model as a service."),
     "scale": ("scale", "Change how many instances a service has."),
     "start": ("lifecycle", "Start a stopped service."),
@@ -103,4 +105,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """The entry point of the script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A model's name that the terminal cannot show is no reason to fail.
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:]))

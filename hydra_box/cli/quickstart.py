@@ -92,18 +92,27 @@ def _daemon(options: Options, client: Client, port: int | None) -> tuple[BoxStat
 
 
 def _demo(client: Client) -> ServiceView:
-    """The service ``demo``, RUNNING."""
-    request = DeployRequest(model="demo", name=SERVICE)
-    try:
-        view = client.service(SERVICE)
-        if view.status is ServiceStatus.DELETING:
-            waiting.wait_gone(client, view)
-            view = waiting.deploy(client, request)
-    except NotFound:
-        view = waiting.deploy(client, request)
+    """The service ``demo``, RUNNING; one that is made here is on the CPU."""
+    view = _existing(client)
+    if view is None:
+        # A GPU is worth more than a model of this size, and a first run needs no driver.
+        say("the demo model is deployed on the CPU: it needs no GPU")
+        view = waiting.deploy(client, DeployRequest(model="demo", name=SERVICE, device="cpu"))
     if view.status in (ServiceStatus.STOPPED, ServiceStatus.FAILED):
         view = client.start(SERVICE)
     return waiting.wait_running(client, view)
+
+
+def _existing(client: Client) -> ServiceView | None:
+    """The service ``demo``, if there is one that stays."""
+    try:
+        view = client.service(SERVICE)
+    except NotFound:
+        return None
+    if view.status is not ServiceStatus.DELETING:
+        return view
+    waiting.wait_gone(client, view)
+    return None
 
 
 def _key(client: Client) -> CreatedKey:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hydra_box.cli.memory_bar import figure
 from hydra_box.cli.output import ago, duration, style, table
-from hydra_box.messages import KeyView, ServiceView
+from hydra_box.messages import InstanceView, KeyView, ServiceView
 from hydra_box.types import InstanceState, Runtime, ServiceStatus
 
 _COLOURS: dict[str, str] = {
@@ -29,8 +30,11 @@ def state(word: ServiceStatus | InstanceState) -> str:
 def services(views: Sequence[ServiceView]) -> str:
     """One line a service."""
     if not views:
-        return "no services yet; hydra-box deploy demo makes one"
-    headers = ("NAME", "STATUS", "READY", "MODEL", "ENGINE", "CONTEXT", "SLOTS", "ACCESS NAME")
+        return "no services yet; hydra-box deploy demo --cpu makes one"
+    headers = (
+        *("NAME", "STATUS", "READY", "MODEL", "ENGINE", "QUANT"),
+        *("CONTEXT", "SLOTS", "ACCESS NAME"),
+    )
     rows = [
         (
             view.name,
@@ -38,24 +42,29 @@ def services(views: Sequence[ServiceView]) -> str:
             f"{view.ready_instances}/{view.desired_instances}",
             view.base_model,
             view.engine.value,
+            view.quantization or "-",
             f"{view.context_length:,}",
             str(view.slots),
             view.access_name,
         )
         for view in views
     ]
-    return table(headers, rows, right=(2, 5, 6))
+    return table(headers, rows, right=(2, 6, 7))
 
 
 def instances(views: Sequence[ServiceView]) -> str:
-    """One line an instance."""
-    headers = ("INSTANCE", "STATE", "PID", "DEVICE", "REQUESTS", "RESTARTS", "UP")
+    """One line an instance; MEMORY is what its process took, beside what was predicted."""
+    headers = (
+        *("INSTANCE", "STATE", "PID", "DEVICE", "MEMORY", "PREDICTED"),
+        *("REQUESTS", "RESTARTS", "UP"),
+    )
     rows = [
         (
             one.id,
             state(one.state),
             str(one.pid or "-"),
-            one.device,
+            device(one.device),
+            *_memory(one),
             f"{one.requests_in_flight}/{one.slots}",
             str(one.restarts),
             "-" if one.uptime_seconds is None else duration(one.uptime_seconds),
@@ -63,7 +72,21 @@ def instances(views: Sequence[ServiceView]) -> str:
         for view in views
         for one in view.instances
     ]
-    return table(headers, rows, right=(2, 4, 5)) if rows else ""
+    return table(headers, rows, right=(2, 4, 5, 6, 7)) if rows else ""
+
+
+def device(word: str) -> str:
+    """An instance's devices, short enough for a table: a UUID by its first digits."""
+    return ",".join(one[:12] for one in word.split(","))
+
+
+def _memory(one: InstanceView) -> tuple[str, str]:
+    """Measured and predicted, over all its devices."""
+    if not one.memory:
+        return "-", "-"
+    measured = sum(each.measured_bytes for each in one.memory)
+    predicted = sum(each.predicted_bytes for each in one.memory)
+    return f"{figure(measured, 2)} GiB", f"{figure(predicted, 2)} GiB"
 
 
 def keys(views: Sequence[KeyView]) -> str:

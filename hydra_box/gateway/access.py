@@ -82,7 +82,7 @@ def unknown_model(model: str, callable_names: Iterable[str]) -> ModelNotFound:
     elif names:
         hint = f"this key may call {', '.join(names[:MOST_SUGGESTIONS])}"
     else:
-        hint = "no service can be called yet; hydra-box deploy demo makes one"
+        hint = "no service can be called yet; hydra-box quickstart makes one"
     return ModelNotFound(f"no service has the access name {model!r}", hint=hint, param="model")
 
 

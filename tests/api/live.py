@@ -19,12 +19,13 @@ from hydra_box.box import Box
 from hydra_box.catalog import DEMO_MODEL
 from hydra_box.client import Client
 from hydra_box.config import Settings, resolve_paths
-from hydra_box.engines import ENGINES
+from hydra_box.engines import DISTRIBUTIONS, ENGINES
 from hydra_box.engines.build_llama_cpp import build
-from hydra_box.engines.install import Builder
+from hydra_box.engines.install_llama_cpp import Builder
+from hydra_box.engines.llama_cpp_distribution import LlamaCppDistribution
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.sockets import listen_privately
-from hydra_box.types import Scope
+from hydra_box.types import EngineName, Scope
 from tests.fakes.engine import install_as_built
 
 T = TypeVar("T")
@@ -112,7 +113,10 @@ class LiveBox:
             ENGINES,
             DEMO_MODEL,
             environ=self._environ,
-            builder=self._builder,
+            distributions={
+                **DISTRIBUTIONS,
+                EngineName.LLAMA_CPP: LlamaCppDistribution(self._builder),
+            },
         )
         await runtimes.load()
         return dataclasses.replace(box, runtimes=runtimes)

@@ -56,7 +56,7 @@ def test_a_bad_body_is_refused_with_what_and_where(
         ("instance", "did you mean 'instances'?"),
         (
             "zzz",
-            "the fields are model, name, public, instances, context_length, concurrency, engine",
+            f"the fields are {', '.join(DeployRequest.__struct_fields__)}",
         ),
     ],
 )

@@ -44,7 +44,11 @@ def test_it_has_both_apis(document: Json) -> None:
         "GET /v1/models/{id}",
         "GET /api/v1/status",
         "GET /api/v1/machine",
+        "GET /api/v1/machine/live",
+        "GET /metrics",
         "GET /api/v1/models",
+        "GET /api/v1/models/{id}",
+        "POST /api/v1/plan",
         "GET /api/v1/events",
         "GET /api/v1/services",
         "POST /api/v1/services",
@@ -106,9 +110,13 @@ def test_every_error_has_one_shape_and_all_but_health_needs_a_key(document: Json
         ("POST /v1/chat/completions", "200", "application/json", "ChatCompletion"),
         ("POST /v1/chat/completions", "200", "text/event-stream", "ChatCompletionChunk"),
         ("POST /api/v1/services", "201", "application/json", "ServiceView"),
+        ("POST /api/v1/services", "200", "application/json", "PlanView"),
+        ("POST /api/v1/plan", "200", "application/json", "PlanView"),
+        ("GET /api/v1/models/{id}", "200", "application/json", "ModelView"),
         ("DELETE /api/v1/services/{name}", "202", "application/json", "ServiceView"),
         ("POST /api/v1/keys", "201", "application/json", "CreatedKey"),
         ("GET /api/v1/events", "200", "text/event-stream; charset=utf-8", "Event"),
+        ("GET /api/v1/machine/live", "200", "text/event-stream; charset=utf-8", "Machine"),
         ("POST /api/v1/engines/install", "200", "application/x-ndjson", "InstallProgress"),
         ("POST /api/v1/engines/verify", "200", "application/json", "Runtime"),
     ],
@@ -120,11 +128,21 @@ def test_answers_have_their_status_type_and_shape(
     assert content[media_type]["schema"] == {"$ref": f"#/components/schemas/{schema}"}
 
 
+def test_scaling_answers_the_service_or_the_plan(document: Json) -> None:
+    answers = operations(document)["POST /api/v1/services/{name}/scale"]["responses"]
+    schema = answers["200"]["content"]["application/json"]["schema"]
+    names = {one.rpartition("/")[2] for one in references(schema)}
+    assert names == {"ServiceView", "PlanView"}
+
+
 def test_shapes_say_what_fields_mean_and_refuse_what_is_unknown(document: Json) -> None:
     deploy = document["components"]["schemas"]["DeployRequest"]
-    assert deploy["properties"]["model"]["description"] == "A catalog id, a path, or `demo`."
+    assert deploy["properties"]["model"]["description"].startswith("A catalog id, `hf:")
     assert deploy["required"] == ["model"]
     assert deploy["additionalProperties"] is False
+    # The vocabulary is a package: the docstrings of its parts are found too.
+    gpu = document["components"]["schemas"]["Gpu"]
+    assert gpu["properties"]["nvlink_peers"]["description"].startswith("UUIDs of the GPUs")
 
 
 class Page(HTMLParser):

@@ -1,4 +1,4 @@
-"""Keys, engines, machine, models and health over HTTP."""
+"""Keys, engines, machine and health over HTTP."""
 
 from __future__ import annotations
 
@@ -30,18 +30,13 @@ def test_the_status_of_the_box(live: LiveBox, client: Client) -> None:
     assert status.url == live.url
     assert status.state_directory == str(live.box.paths.home)
     assert status.user_id == live.box.local_user.id
-    assert set(status.runtimes) == {"llama.cpp"}
+    assert "llama.cpp" in status.runtimes
 
 
 def test_the_machine(client: Client) -> None:
     machine = client.machine()
     assert machine.logical_cores >= 1
     assert 0 < machine.ram_available_bytes <= machine.ram_total_bytes
-
-
-def test_models_name_the_services_that_use_them(live: LiveBox, client: Client) -> None:
-    views = client.models()
-    assert [view.spec.id for view in views] == [spec.id for spec in live.box.catalog.list()]
 
 
 # --- keys ---------------------------------------------------------------------
@@ -77,7 +72,7 @@ def test_a_runtime_is_verified_and_then_in_use(own: LiveBox) -> None:
         assert FAKE in [one.id for one in client.engines()]
         verified = client.verify_engine(FAKE)
         assert (verified.problem, verified.source) == (None, RuntimeSource.BUILT)
-        assert client.status().runtimes == {"llama.cpp": FAKE}
+        assert client.status().runtimes["llama.cpp"] == FAKE
         client.remove_engine(FAKE)
         assert FAKE not in [one.id for one in client.engines()]
 
@@ -91,8 +86,8 @@ def test_runtimes_that_are_not_there(client: Client, runtime: str) -> None:
 
 
 def test_an_engine_that_is_not_there_cannot_be_installed(client: Client) -> None:
-    with pytest.raises(InvalidRequest, match="there is no engine 'vllm'"):
-        next(client.install_engine("vllm"))
+    with pytest.raises(InvalidRequest, match="there is no engine 'steam'"):
+        next(client.install_engine("steam"))
 
 
 def test_an_installation_that_fails_ends_with_its_error(client: Client) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from hydra_box.errors import HydraError, NotFound
 from hydra_box.messages import BoxStatus, InstanceView, ServiceStats, ServiceView
-from hydra_box.types import EngineName, InstanceState, ServiceStatus
+from hydra_box.types import EngineName, InstanceState, MeasuredMemory, ServiceStatus
 
 USER = "u-1100a15812cc"
 
@@ -103,6 +103,9 @@ def an_instance_view(id: str = "a-00000001", **changes: Any) -> InstanceView:
         "slots": 4,
         "runtime": "llama.cpp/bundled-1-cpu",
         "uptime_seconds": 65.0,
+        "memory": (
+            MeasuredMemory(device="cpu", predicted_bytes=60 << 20, measured_bytes=50 << 20),
+        ),
         "reason": None,
     }
     return InstanceView(**values | changes)
@@ -119,6 +122,7 @@ def a_service_view(name: str = "a", **changes: Any) -> ServiceView:
         "status": ServiceStatus.RUNNING,
         "base_model": "demo",
         "engine": EngineName.LLAMA_CPP,
+        "quantization": "Q8_0",
         "context_length": 2048,
         "slots": 4,
         "desired_instances": 1,

@@ -58,6 +58,7 @@ def test_from_nothing_to_an_answer_and_again(home: Path) -> None:
     first = quickstart(home, "--port", port)
     assert first.returncode == 0, first.stderr
     assert "the daemon answers at" in first.stderr
+    assert "the demo model is deployed on the CPU" in first.stderr
     key = key_in(first.stdout)
     pasted = curl_answer(first.stdout)
     assert pasted["choices"][0]["message"]["content"]
@@ -67,6 +68,7 @@ def test_from_nothing_to_an_answer_and_again(home: Path) -> None:
     assert second.returncode == 0, second.stderr
     found = json.loads(second.stdout)
     assert "runs already" in second.stderr
+    assert "is deployed on the CPU" not in second.stderr
     assert found["url"] == f"http://127.0.0.1:{port}"
     assert found["question"] == "hello!"
     assert found["answer"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.boxes import PROGRAM
 from tests.cli.terminal import on_a_terminal
 from tests.conftest import DemoBox
 from tests.e2e.commands import run, run_json
+from tests.models.tiny_gguf import write_tiny_gguf
 
 
 def test_status(box: DemoBox) -> None:
@@ -26,14 +28,72 @@ def test_status(box: DemoBox) -> None:
 
 
 def test_models_and_gpus(box: DemoBox) -> None:
-    (demo,) = [
-        one for one in run_json(box.running, "models")["models"] if one["spec"]["id"] == "demo"
-    ]
+    (demo,) = [one for one in run_json(box.running, "models")["models"] if one["id"] == "demo"]
     assert "demo" in demo["services"]
-    assert "demo" in run(box.running, "models", "list").stdout
+    assert (demo["fits"], demo["engine"]) == (True, "llama.cpp")
+    listed = run(box.running, "models", "list").stdout.splitlines()
+    assert max(map(len, listed)) <= 100
+    assert any(line.startswith("demo ") for line in listed)
+    assert run_json(box.running, "models", "show", "demo")["id"] == "demo"
+    assert "this box    llama.cpp" in run(box.running, "models", "show", "demo").stdout
+    assert run(box.running, "models", "show", "demoo").returncode == 4
     machine = run_json(box.running, "gpus")
     assert machine["logical_cores"] >= 1
     assert "CPU   " in run(box.running, "gpus").stdout
+
+
+def test_a_plan_and_what_comes_of_it(box: DemoBox) -> None:
+    asked = ("demo", "--cpu", "--concurrency", "2", "--context-length", "512")
+    planned = run_json(box.running, "plan", *asked)
+    shown = run(box.running, "plan", *asked)
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("demo fits: llama.cpp Q8_0\nwhere     CPU\n")
+    assert "1 instance of 2 slots x 512 tokens; " in shown.stdout
+    dry = run_json(box.running, "deploy", *asked, "--dry-run")
+    assert (dry["placements"], dry["flags"]) == (planned["placements"], planned["flags"])
+    assert "cli-plan" not in run(box.running, "status").stdout
+
+    deployed = run_json(box.running, "deploy", *asked, "--name", "cli-plan", "--wait")
+    assert (deployed["slots"], deployed["context_length"]) == (2, 512)
+    assert (deployed["quantization"], deployed["engine"]) == ("Q8_0", planned["engine"])
+    (memory,) = deployed["instances"][0]["memory"]
+    (part,) = planned["placements"][0]["memory"]
+    parts = ("weights_bytes", "kv_cache_bytes", "compute_bytes", "overhead_bytes")
+    assert memory["device"] == "cpu"
+    assert memory["predicted_bytes"] == sum(part[one] for one in parts)
+    assert memory["measured_bytes"] > 0
+
+    scaled = run(box.running, "scale", "cli-plan", "--add", "1", "--dry-run")
+    assert scaled.returncode == 0, scaled.stderr
+    assert "2 instances of 2 slots x 512 tokens" in scaled.stdout
+    assert run_json(box.running, "status")["services"]
+    assert run(box.running, "delete", "cli-plan", "--confirm", "cli-plan").returncode == 0
+
+
+def test_a_plan_that_does_not_fit(box: DemoBox, tmp_path: Path) -> None:
+    model = str(write_tiny_gguf(tmp_path / "vast.gguf", context_length=1 << 20))
+    size = ("--context-length", str(1 << 20), "--concurrency", "256")
+    asked = (model, *size, "--instances", "64", "--cpu")
+    refused = run(box.running, "plan", *asked)
+    assert refused.returncode == 10
+    assert refused.stdout.startswith(f"{model} does not fit on this machine")
+    typed = [line for line in refused.stdout.splitlines() if line.startswith("   hydra-box ")]
+    assert typed
+    words = shlex.split(typed[0])[1:]
+    assert run(box.running, *words, "--dry-run").returncode == 0
+    assert run(box.running, "deploy", *asked).returncode == 10
+
+
+def test_a_plan_where_nothing_but_ascii_can_be_shown(box: DemoBox) -> None:
+    done = subprocess.run(
+        (PROGRAM, "plan", "demo", "--cpu"),
+        env={**box.running.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "# this plan" in done.stdout
+    assert done.stdout.isascii()
 
 
 def test_trial(box: DemoBox) -> None:

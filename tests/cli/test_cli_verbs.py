@@ -8,16 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from hydra_box.cli.deploy import absolute
+from hydra_box.cli.asked import absolute
 from hydra_box.errors import Conflict, EngineUnavailable, NotFound, StateError, Unauthenticated
-from hydra_box.messages import Attention, CreatedKey, InstallProgress, KeyView, ModelView
+from hydra_box.messages import Attention, CreatedKey, InstallProgress, KeyView
 from hydra_box.types import (
     Accelerator,
     EngineName,
     Gpu,
     GpuCondition,
     Machine,
-    ModelSpec,
     Runtime,
     RuntimeSource,
     Scope,
@@ -54,18 +53,6 @@ CREATED = CreatedKey(
     masked="hb-0...6789",
     scopes=(Scope.INFERENCE, Scope.ADMIN),
     created_at=10.0,
-)
-SPEC = ModelSpec(
-    id="demo",
-    name="Hydra Box Demo",
-    path="demo.gguf",
-    architecture="llama",
-    size_bytes=4_000_000,
-    context_length=2048,
-    has_chat_template=True,
-    quantization="Q8_0",
-    parameters=3_500_000,
-    license="Apache-2.0",
 )
 GPU = Gpu(
     uuid="GPU-1",
@@ -108,8 +95,8 @@ def test_status(ask: Cli, fake: FakeBox) -> None:
     assert shown.status == 0
     assert "Hydra Box 0.1.0 at http://127.0.0.1:4937, pid 4000" in shown.out
     assert "llama.cpp by llama.cpp/bundled-1-cpu" in shown.out
-    assert "b     FAILED     0/1" in shown.out
-    assert "a-00000001  ready  4242  cpu          1/4" in shown.out
+    assert "b     FAILED     0/1  demo   llama.cpp  Q8_0" in shown.out
+    assert "a-00000001  ready  4242  cpu     0.05 GiB   0.06 GiB       1/4" in shown.out
     assert "needs attention: b is FAILED: no memory\nhint: hydra-box logs b" in shown.out
     assert ask("status", "--json").json == plain(box)
 
@@ -133,7 +120,8 @@ def test_address_and_key_come_from_the_environment_too(
 def test_gpus(ask: Cli, fake: FakeBox) -> None:
     fake.says("GET /api/v1/machine", MACHINE)
     shown = ask("gpus")
-    assert "0  NVIDIA RTX 4090  22.0 GiB  24.0 GiB   3 %  41 °C   22 W  GPU-1" in shown.out
+    assert "0  RTX 4090  22.0 GiB  24.0 GiB   3 %  41 °C   22 W" in shown.out
+    assert "GPU 0  GPU-1\n  compute capability 8.9" in shown.out
     assert "driver 580.1, CUDA 13.0" in shown.out
     assert "RAM   6.0 GiB available of 8.0 GiB" in shown.out
     assert ask("gpus", "--json").json == plain(MACHINE)
@@ -147,20 +135,12 @@ def test_gpus_names_the_condition(ask: Cli, fake: FakeBox) -> None:
     assert "GPU: gpu-lost: GPU 0 fell off the bus" in ask("gpus").out
 
 
-def test_models(ask: Cli, fake: FakeBox) -> None:
-    view = ModelView(spec=SPEC, services=("a", "b"))
-    fake.says("GET /api/v1/models", [view])
-    for words in (("models",), ("models", "list")):
-        shown = ask(*words)
-        assert "demo   Hydra Box Demo       3.5 M  3.8 MiB    2,048  Q8_0" in shown.out
-        assert "a, b" in shown.out
-        assert ask(*words, "--json").json == {"models": plain([view])}
-
-
 def test_deploy_sends_what_was_asked_for(ask: Cli, fake: FakeBox) -> None:
     fake.says("POST /api/v1/services", a_service_view(status=ServiceStatus.DEPLOYING))
-    options = ("--name", "a", "--public", "--instances", "2", "--context-length", "512")
-    shown = ask("deploy", "demo", *options, "--concurrency", "8", "--engine", "llama.cpp")
+    service = ("--name", "a", "--public")
+    size = ("--instances", "2", "--context-length", "512", "--concurrency", "8")
+    how = ("--engine", "llama.cpp", "--quantization", "Q8_0", "--cpu")
+    shown = ask("deploy", "demo", *service, *size, *how)
     assert shown.status == 0
     assert "DEPLOYING" in shown.out
     assert "hydra-box trial a" in shown.err
@@ -173,6 +153,8 @@ def test_deploy_sends_what_was_asked_for(ask: Cli, fake: FakeBox) -> None:
         "context_length": 512,
         "concurrency": 8,
         "engine": "llama.cpp",
+        "quantization": "Q8_0",
+        "device": "cpu",
     }
 
 
@@ -184,6 +166,7 @@ def test_deploy_json(ask: Cli, fake: FakeBox) -> None:
 
 def test_a_path_is_made_absolute_for_the_daemon_of_this_machine(tmp_path: Path) -> None:
     assert absolute("demo") == "demo"
+    assert absolute("hf:org/name:x.gguf") == "hf:org/name:x.gguf"
     assert absolute("x.gguf") == str(Path.cwd() / "x.gguf")
     assert absolute("dir/x.bin") == str(Path.cwd() / "dir" / "x.bin")
     assert absolute("~/x.gguf") == str(Path.home() / "x.gguf")

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hydra_box import doctor_local
+from hydra_box import doctor_engines, doctor_local
 from hydra_box.client import Client
 from hydra_box.config import Paths, Settings, resolve_paths
 from hydra_box.doctor import diagnose, diagnose_remote
@@ -164,7 +164,7 @@ def test_an_address_that_is_not_of_this_machine() -> None:
 
 
 def test_no_compiler_is_a_warning() -> None:
-    found = doctor_local.check_compiler({"PATH": "/nowhere"})
+    found = doctor_engines.check_compiler({"PATH": "/nowhere"})
     assert found.severity is Severity.WARNING
     assert found.hint is not None
 
@@ -255,7 +255,7 @@ def test_no_usable_runtime_is_an_error(fake: FakeBox) -> None:
     (warning,) = only(findings, Severity.WARNING)
     assert "it ended by SIGILL" in warning.message
     (error,) = only(findings, Severity.ERROR)
-    assert error.hint == "hydra-box engines install llama.cpp builds one here"
+    assert error.hint == "hydra-box engines install llama.cpp"
 
 
 def test_a_runtime_that_is_still_being_verified_is_no_error(fake: FakeBox) -> None:

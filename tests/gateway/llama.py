@@ -15,7 +15,7 @@ import aiohttp
 
 import hydra_box
 from hydra_box.engines import ENGINES
-from hydra_box.types import Accelerator, EngineName, Launch, Runtime, RuntimeSource
+from hydra_box.types import Accelerator, EngineName, EngineOptions, Launch, Runtime, RuntimeSource
 
 PACKAGE = Path(hydra_box.__file__).parent
 DEMO_MODEL = PACKAGE / "assets" / "demo" / "hydra-box-demo.gguf"
@@ -68,9 +68,10 @@ def run_llama(directory: Path, access_name: str) -> Iterator[Llama]:
         access_name=access_name,
         model_path=str(DEMO_MODEL),
         socket_path=str(path),
-        context_length=CONTEXT_LENGTH,
-        slots=SLOTS,
         device="cpu",
+        options=EngineOptions(
+            context_length=CONTEXT_LENGTH, slots=SLOTS, batch_tokens=CONTEXT_LENGTH
+        ),
     )
     command = ENGINES[EngineName.LLAMA_CPP].command(RUNTIME, launch)
     with (directory / "log").open("wb") as log:

@@ -71,7 +71,7 @@ def test_the_nearest_names(model: str, expected: str) -> None:
     [
         ("qwen2", NAMES, "did you mean u-1100a15812cc/qwen2 or u-1100a15812cc/qwen3?"),
         ("zzz", NAMES, "this key may call public/llama, u-1100a15812cc/mistral, "),
-        ("zzz", [], "no service can be called yet; hydra-box deploy demo makes one"),
+        ("zzz", [], "no service can be called yet; hydra-box quickstart makes one"),
     ],
 )
 def test_an_unknown_model_has_a_hint(model: str, names: list[str], hint: str) -> None:
