@@ -27,7 +27,6 @@ from hydra_box.types import (
     MeasuredMemory,
     Placement,
     Plan,
-    Rejection,
     Service,
 )
 
@@ -67,21 +66,17 @@ class Boot:
             InvalidModel: its files cannot be read any more.
         """
         offer = await asyncio.to_thread(offer_of, service)
-        machine, held = await self._placer.look(instances)
-        placed = sum(
-            one.service_id == service.id and one.placement is not None for one in instances
-        )
-
-        def decide(wanted: int) -> Plan | Rejection:
-            ask = ask_for(service, instances=wanted, running=placed)
-            return self._placer.decide(ask, (offer,), machine, held)
-
+        ours = (one for one in instances if one.service_id == service.id)
+        placed = sum(one.placement is not None for one in ours)
         # All that are missing are placed together, so that the first leaves room for the others;
         # where they do not fit together any more, this one alone may.
         missing = max(1, service.desired_instances - placed)
-        together = decide(missing)
-        result = together if isinstance(together, Plan) else decide(1)
-        return accept(result).placements[0]
+        for wanted in (missing, 1):
+            ask = ask_for(service, instances=wanted, running=placed)
+            decision = await self._placer.place(ask, (offer,), instances)
+            if isinstance(decision.result, Plan):
+                break
+        return accept(decision.result).placements[0]
 
     async def start(
         self, service: Service, instance_id: str, placement: Placement
@@ -121,7 +116,7 @@ class Boot:
         """What a ready instance really takes, and what that teaches for the next plan."""
         if instance.placement is None or instance.pid is None:
             return (), None
-        machine, _ = await self._placer.look(())
+        machine = (await self._placer.look(())).machine
         holds = await asyncio.to_thread(holding, instance.pid)
         log = await asyncio.to_thread(
             read_last_process, self._paths.instance_log(instance.id), WHOLE_START_BYTES

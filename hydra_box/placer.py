@@ -16,6 +16,7 @@ from hydra_box.sampler import Sampler
 from hydra_box.types import (
     Ask,
     Claim,
+    EngineAvailability,
     Frozen,
     Instance,
     Machine,
@@ -28,16 +29,25 @@ from hydra_box.types import (
 CPU = "cpu"
 
 
-class Decision(Frozen, frozen=True, kw_only=True):
-    """What was decided, and what it was decided from."""
+class Situation(Frozen, frozen=True, kw_only=True):
+    """All that a decision depends on beside the question, at one moment."""
 
-    result: Plan | Rejection
     machine: Machine
     claims: tuple[Claim, ...]
+    engines: tuple[EngineAvailability, ...]
+    corrections: dict[str, float]
+    """Name of a correction to its factor."""
+
+
+class Decision(Frozen, frozen=True, kw_only=True):
+    """What was decided, and from what."""
+
+    result: Plan | Rejection
+    situation: Situation
 
 
 class Placer:
-    """The machine, the engines that are here, and what was learned: all that a plan depends on."""
+    """The machine, the engines that are here, and what was learned, for every decision."""
 
     def __init__(
         self, *, runtimes: RuntimeManager, sampler: Sampler, corrections: Corrections
@@ -46,10 +56,15 @@ class Placer:
         self._sampler = sampler
         self._corrections = corrections
 
-    async def look(self, instances: Iterable[Instance]) -> tuple[Machine, tuple[Claim, ...]]:
-        """The machine now, and what each of these instances holds of it."""
+    async def look(self, instances: Iterable[Instance]) -> Situation:
+        """What there is now, and what each of these instances holds of it."""
         machine = await self._sampler.fresh()
-        return machine, await asyncio.to_thread(claims, tuple(instances), machine)
+        return Situation(
+            machine=machine,
+            claims=await asyncio.to_thread(claims, tuple(instances), machine),
+            engines=self._runtimes.availability(),
+            corrections=dict(self._corrections.factors()),
+        )
 
     async def place(
         self, ask: Ask, offers: Sequence[Offer], instances: Iterable[Instance]
@@ -59,23 +74,25 @@ class Placer:
         Raises:
             InvalidRequest: a value is impossible on any machine.
         """
-        machine, held = await self.look(instances)
-        return Decision(
-            result=self.decide(ask, offers, machine, held), machine=machine, claims=held
-        )
+        situation = await self.look(instances)
+        result = await asyncio.to_thread(decide, ask, offers, situation)
+        return Decision(result=result, situation=situation)
 
-    def decide(
-        self, ask: Ask, offers: Sequence[Offer], machine: Machine, held: Sequence[Claim]
-    ) -> Plan | Rejection:
-        """The decision on a machine that was looked at already."""
-        return place(
-            ask,
-            offers,
-            machine,
-            self._runtimes.availability(),
-            claims=held,
-            corrections=self._corrections.factors(),
-        )
+
+def decide(ask: Ask, offers: Sequence[Offer], situation: Situation) -> Plan | Rejection:
+    """The decision: milliseconds for one model, tenths of a second for a catalog of them.
+
+    Raises:
+        InvalidRequest: a value is impossible on any machine.
+    """
+    return place(
+        ask,
+        offers,
+        situation.machine,
+        situation.engines,
+        claims=situation.claims,
+        corrections=situation.corrections,
+    )
 
 
 def ask_for(service: Service, *, instances: int, running: int) -> Ask:

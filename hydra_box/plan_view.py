@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from hydra_box.engines.base import Engine
 from hydra_box.messages import DevicePlan, PlanView
-from hydra_box.placer import Decision
+from hydra_box.placer import Decision, Situation
 from hydra_box.plan.availability import available_bytes
 from hydra_box.types import (
     Ask,
-    Claim,
     Correction,
     EngineName,
     FactsSource,
-    Machine,
     Offer,
     Placement,
     Plan,
@@ -75,7 +73,7 @@ def _of_plan(
         context_length=first.options.context_length,
         slots=first.options.slots,
         download_bytes=_download_bytes(plan.offer),
-        devices=device_plans(decision.machine, decision.claims, plan.placements),
+        devices=device_plans(decision.situation, plan.placements),
         placements=plan.placements,
         flags=engines[plan.engine].flags(first.options, first.accelerator, facts),
         reasons=plan.reasons,
@@ -98,7 +96,7 @@ def _of_rejection(
         context_length=ask.context_length,
         slots=ask.slots,
         download_bytes=0,
-        devices=device_plans(decision.machine, decision.claims, ()),
+        devices=device_plans(decision.situation, ()),
         placements=(),
         flags=(),
         reasons=rejection.reasons,
@@ -133,17 +131,16 @@ def shrinking_view(service: Service, target: int, running: int, decision: Decisi
         context_length=service.context_length,
         slots=service.slots,
         download_bytes=0,
-        devices=device_plans(decision.machine, decision.claims, ()),
+        devices=device_plans(decision.situation, ()),
         placements=(),
         flags=(),
         reasons=(reason,),
     )
 
 
-def device_plans(
-    machine: Machine, claims: Sequence[Claim], placements: Sequence[Placement]
-) -> tuple[DevicePlan, ...]:
+def device_plans(situation: Situation, placements: Sequence[Placement]) -> tuple[DevicePlan, ...]:
     """Every device of the machine: whose its bytes are, and what a plan would add."""
+    machine, claims = situation.machine, situation.claims
     added = Counter[str]()
     for placement in placements:
         for memory in placement.memory:

@@ -12,7 +12,7 @@ from hydra_box.corrections import Corrections
 from hydra_box.engines.base import Engine
 from hydra_box.errors import InvalidRequest, NotFound
 from hydra_box.messages import ModelView, PlanRequest, PlanView
-from hydra_box.placer import Decision, Placer, accept, ask_for, offer_of
+from hydra_box.placer import Decision, Placer, Situation, accept, ask_for, decide, offer_of
 from hydra_box.plan.correction import correction_id
 from hydra_box.plan.names import engine_named
 from hydra_box.plan.other_models import other_models
@@ -20,6 +20,7 @@ from hydra_box.plan_view import plan_view, shrinking_view
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import (
     Accelerator,
+    Alternative,
     Ask,
     Correction,
     EngineName,
@@ -110,14 +111,13 @@ class Planner:
     async def models(self) -> tuple[ModelView, ...]:
         """The catalog, each model with what this box would do with it now."""
         specs = await asyncio.to_thread(self._catalog.list)
-        machine, held = await self._placer.look(self._supervisor.instances())
+        situation = await self._placer.look(self._supervisor.instances())
 
-        def judge(spec: ModelSpec) -> ModelView:
-            return self._model_view(
-                spec, self._placer.decide(Ask(), spec.offers, machine, held), machine
-            )
+        def judge_all() -> tuple[ModelView, ...]:
+            results = ((spec, decide(Ask(), spec.offers, situation)) for spec in specs)
+            return tuple(self._model_view(*one, situation.machine) for one in results)
 
-        return await asyncio.to_thread(lambda: tuple(judge(one) for one in specs))
+        return await asyncio.to_thread(judge_all)
 
     async def model(self, id: str) -> ModelView:
         """One model of the catalog, or a path or repository.
@@ -127,7 +127,7 @@ class Planner:
         """
         spec = await self._resolve(id)
         decision = await self._placer.place(Ask(), spec.offers, self._supervisor.instances())
-        return self._model_view(spec, decision.result, decision.machine)
+        return self._model_view(spec, decision.result, decision.situation.machine)
 
     # --- inside --------------------------------------------------------------------
 
@@ -144,18 +144,16 @@ class Planner:
     async def _decide(self, ask: Ask, model: str) -> tuple[ModelSpec, Decision]:
         spec = await self._resolve(model)
         decision = await self._placer.place(ask, spec.offers, self._supervisor.instances())
-        if isinstance(decision.result, Plan):
+        if isinstance(decision.result, Plan) or decision.result.alternatives:
             return spec, decision
-        if decision.result.alternatives:
-            return spec, decision
-        catalog = await asyncio.to_thread(self._catalog.list)
-
-        def decide(other: ModelSpec) -> Plan | Rejection:
-            return self._placer.decide(Ask(), other.offers, decision.machine, decision.claims)
-
-        found = other_models(spec, catalog, decide)
+        found = await asyncio.to_thread(self._other_models, spec, decision.situation)
         rejection = msgspec.structs.replace(decision.result, alternatives=found)
         return spec, msgspec.structs.replace(decision, result=rejection)
+
+    def _other_models(self, spec: ModelSpec, situation: Situation) -> tuple[Alternative, ...]:
+        return other_models(
+            spec, self._catalog.list(), lambda one: decide(Ask(), one.offers, situation)
+        )
 
     async def _resolve(self, model: str) -> ModelSpec:
         return await asyncio.to_thread(self._catalog.resolve, model)

@@ -8,8 +8,7 @@ from typing import Any
 from hydra_box.engines import ENGINES
 from hydra_box.messages import PlanView
 from hydra_box.models.shapes import Shape, shape_facts
-from hydra_box.placer import Decision
-from hydra_box.plan.placement import place
+from hydra_box.placer import Decision, Situation, decide
 from hydra_box.plan_view import plan_view
 from hydra_box.types import (
     Accelerator,
@@ -85,6 +84,6 @@ def a_plan(
 ) -> PlanView:
     """What is decided for a model on a machine."""
     ask = Ask(running=running, **asked)
-    result = place(ask, offered, machine, installed, claims=claims)
-    decision = Decision(result=result, machine=machine, claims=claims)
+    situation = Situation(machine=machine, claims=claims, engines=tuple(installed), corrections={})
+    decision = Decision(result=decide(ask, offered, situation), situation=situation)
     return plan_view(model, ask, decision, ENGINES, correction, running=running)
