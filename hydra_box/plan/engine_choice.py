@@ -35,6 +35,8 @@ from hydra_box.types import (
 
 SMALL_GPU_BYTES = 15 << 30
 """Below it vLLM's own 2 GiB (CUDA graphs, activations) are better spent on the model."""
+TINY_MODEL_BYTES = 64 << 20
+"""A model for trying things out; vLLM's own memory and its start of a minute are not worth it."""
 NONE_HERE = (GpuCondition.NO_DRIVER, GpuCondition.NO_DEVICE)
 
 
@@ -74,7 +76,8 @@ def choose_engines(
        safetensors that vLLM has kernels for: refused (6c).
     7. There are only safetensors (AWQ, GPTQ and FP8 among them): vLLM if a GPU here can compute
        them (7a), else refused (7b).
-    8. There are both, and every GPU is old (8a) or small (8b): llama.cpp; vLLM if no GGUF fits.
+    8. There are both, and every GPU is old (8a) or small (8b), or the model is tiny (8c):
+       llama.cpp; vLLM if no GGUF fits.
     9. There are both, and a GPU of compute capability 8.0 and 15 GiB or more: vLLM if safetensors
        fit wholly with a useful KV cache (9a), else llama.cpp (9b), else vLLM with a smaller KV
        cache (9c).
@@ -140,9 +143,10 @@ def _on_gpus(
         return _one_engine(EngineName.VLLM, offers, gpus, reason)
     good = tuple(one for one in gpus if capability(one) >= VLLM_GOOD)
     large = tuple(one for one in good if one.total_bytes >= SMALL_GPU_BYTES)
-    if large:
+    tiny = min(one.facts.weight_bytes for one in safetensors) < TINY_MODEL_BYTES
+    if large and not tiny:
         return _vllm_first(gguf, safetensors, gpus, large)
-    return _llama_cpp_first(offers, gpus, good)
+    return _llama_cpp_first(offers, gpus, good, tiny=tiny and bool(large))
 
 
 def _vllm_first(
@@ -170,9 +174,11 @@ def _vllm_first(
 
 
 def _llama_cpp_first(
-    offers: Sequence[Offer], gpus: tuple[Gpu, ...], good: tuple[Gpu, ...]
+    offers: Sequence[Offer], gpus: tuple[Gpu, ...], good: tuple[Gpu, ...], *, tiny: bool
 ) -> tuple[Attempt, ...] | Rejection:
-    if good:
+    if tiny:
+        why = "so small a model needs a hundredth of what vLLM takes for itself"
+    elif good:
         why = (
             f"{short_name(good[0])} has {gib(good[0].total_bytes)}, too little to spend some on "
             "vLLM itself"

@@ -72,6 +72,9 @@ CHOSEN = [
      f"llama.cpp, because Tesla P40 has compute capability 6.1, {AT_BEST}"),
     ("8b", Ask(), BOTH, machines.one_rtx_3060(), [(LLAMA, CUDA), (VLLM, CUDA)],
      "llama.cpp, because RTX 3060 has 12.0 GiB, too little to spend some on vLLM itself"),
+    ("8c", Ask(), (safetensors("F16", 5 << 20), gguf("Q8_0", 3 << 20)), machines.one_rtx_4090(),
+     [(LLAMA, CUDA), (VLLM, CUDA)],
+     "llama.cpp, because so small a model needs a hundredth of what vLLM takes for itself"),
     ("9a", Ask(), BOTH, machines.one_rtx_4090(), [(VLLM, CUDA), (LLAMA, CUDA)],
      "vLLM, because safetensors fit wholly on the GPU with a useful KV cache"),
 ]  # fmt: skip

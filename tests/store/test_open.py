@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlite_utils
 from hypothesis import given, settings
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from hydra_box.errors import StateError
 from hydra_box.store import Store
 from hydra_box.store.migrations import MIGRATIONS, STEPS, migrate
-from tests.samples import an_event
+from hydra_box.types import Correction
+from tests.samples import a_service, an_event, an_instance
 
 
 @asynccontextmanager
@@ -168,3 +170,25 @@ async def test_a_file_that_another_program_holds(
                 await store.add_event(an_event())
             other.execute("ROLLBACK")
         assert (await store.add_event(an_event())).id == 1
+
+
+async def test_a_file_of_the_first_version_keeps_what_it_has(path: Path) -> None:
+    first = sqlite_utils.Migrations("hydra_box")
+    first()(STEPS[0])
+    with sqlite_utils.Database(path) as db:
+        first.apply(db)
+        db["users"].insert({"id": "u-1", "name": "local", "created_at": 1.0})
+        old = msgspec.to_builtins(a_service(owner_id="u-1"))
+        del old["quantization"], old["on_cpu"]
+        db["services"].insert(old)
+        old = msgspec.to_builtins(an_instance())
+        del old["placement"], old["measured"]
+        db["instances"].insert(old)
+    async with opened(path) as store:
+        assert await store.services() == [a_service(owner_id="u-1")]
+        assert await store.instances() == [an_instance()]
+        assert await store.corrections() == []
+        correction = Correction(id="vllm/Llama/cuda", factor=1.5, samples=2, updated_at=3.0)
+        await store.save_correction(correction)
+    async with opened(path) as store:
+        assert await store.corrections() == [correction]
