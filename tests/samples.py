@@ -116,4 +116,6 @@ def _field(annotation: Any) -> st.SearchStrategy[Any]:
             return st.none() | _field(inner)
         case (inner, other) if other is Ellipsis:
             return st.lists(_field(inner), max_size=4).map(tuple)
+    if isinstance(annotation, type) and issubclass(annotation, Frozen):
+        return structs(annotation)
     return _BY_TYPE.get(annotation, st.from_type(annotation))
