@@ -70,7 +70,7 @@ def _one_thing_less(ask: Ask, offers: Sequence[Offer], decide: Decide) -> Iterat
     if ask.slots is not None:
         yield from _fewer(ask, decide, "slots", "slot")
     if ask.instances > 1:
-        yield from _fewer(ask, decide, "instances", "instance")
+        yield from _fewer(ask, decide, "instances", "more instance" if ask.running else "instance")
     if ask.quantization is not None:
         yield from _instead(ask, decide, quantization=None)
     else:

@@ -193,7 +193,11 @@ def refusal(site: Site, layout: Layout) -> str:
     )
     fit = how_many_fit(site, layout)
     if fit:
-        return f"{what} fits {counted(fit, 'time')}, and {site.instances} instances are asked for"
+        more = " more" if site.running else ""
+        return (
+            f"{what} fits {counted(fit, 'time')}{more}, and {site.instances}{more} instances are "
+            "asked for"
+        )
     missing = shortfalls(site, layout)
     if layout.ground.width < 2 or missing[0].device == CPU:
         too_little = layout.engine is EngineName.LLAMA_CPP and layout.ground.width > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
@@ -61,6 +63,14 @@ def test_fewer_instances() -> None:
     assert first.message == f"{first.ask.instances} instances would fit"
     more = msgspec.structs.replace(first.ask, instances=first.ask.instances + 1)
     assert isinstance(place(more, offers, machine, EVERYTHING), Rejection)
+
+
+def test_instances_beside_those_that_run_are_more_of_them() -> None:
+    ask = Ask(instances=40, running=2)
+    refused = place(ask, (gguf(),), machines.one_rtx_4090(), EVERYTHING)
+    assert isinstance(refused, Rejection)
+    assert re.search(r"fits \d+ times? more, and 40 more instances are asked for", refused.message)
+    assert re.fullmatch(r"\d+ more instances? would fit", refused.alternatives[0].message)
 
 
 def test_another_quantization() -> None:
