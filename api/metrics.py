@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from litestar import Response, get
 
 from api.prometheus import MEDIA_TYPE, Family, Kind, Sample, render
 from api.wiring import BoxParam
 from hydra_box import __version__
+from hydra_box.engine_loads import engine_loads
+from hydra_box.engines import ENGINES
+from hydra_box.engines.base import EngineLoad
 from hydra_box.messages import InstanceView, ServiceView
 from hydra_box.types import Gpu, InstanceState, Machine
 
@@ -19,6 +22,8 @@ Number = float | None
 async def metrics(box: BoxParam) -> Response[str]:
     """GPUs, memory, services and instances in Prometheus' text format."""
     machine = await box.sampler.fresh()
+    views = box.services.list()
+    loads = await engine_loads(views, ENGINES, box.paths)
     families = (
         _gauge("hydra_box_info", "The daemon that answers.", Sample(1, {"version": __version__})),
         _gauge(
@@ -27,7 +32,8 @@ async def metrics(box: BoxParam) -> Response[str]:
             Sample(box.started_at),
         ),
         *machine_families(machine),
-        *service_families(box.services.list()),
+        *service_families(views),
+        *load_families(views, loads),
     )
     return Response(render(families), media_type=MEDIA_TYPE)
 
@@ -137,6 +143,26 @@ def _instance_families(views: Sequence[ServiceView]) -> Iterator[Family]:
         "What it really took of a device.",
         *(Sample(one.measured_bytes, labels) for labels, one in memory),
     )
+
+
+def load_families(
+    views: Sequence[ServiceView], loads: Mapping[str, EngineLoad]
+) -> Iterator[Family]:
+    """What the engines say of themselves; ``loads`` by the id of the instance."""
+    every = [
+        (_instance_labels(view, one), loads[one.id])
+        for view in views
+        for one in view.instances
+        if one.id in loads
+    ]
+    read: tuple[tuple[str, str, Callable[[EngineLoad], Number]], ...] = (
+        ("sequences_running", "Sequences that its engine works on.", lambda one: one.running),
+        ("sequences_waiting", "Requests that wait inside its engine.", lambda one: one.waiting),
+        ("kv_cache_used_ratio", "Of its KV cache.", lambda one: one.kv_cache_used_fraction),
+    )
+    for name, help, value in read:
+        samples = (Sample(value(load), labels) for labels, load in every)
+        yield _gauge(f"hydra_box_instance_{name}", help, *samples)
 
 
 def _service_labels(view: ServiceView) -> dict[str, str]:

@@ -9,12 +9,14 @@ import httpx
 import msgspec
 import pytest
 
-from api.metrics import machine_families, service_families
+from api.metrics import load_families, machine_families, service_families
 from api.prometheus import MEDIA_TYPE, Family, Kind, Sample, render
+from hydra_box.engines.base import EngineLoad
 from hydra_box.messages import InstanceView, ServiceStats
 from hydra_box.types import GpuCondition, GpuLoss, InstanceState, Machine, MeasuredMemory
 from tests.api.live import LiveBox
 from tests.cli.fake_box import a_service_view
+from tests.conftest import DemoBox
 from tests.fakes.nvml_machine import mig_slices
 from tests.machines import cpu_only, one_rtx_4090, two_rtx_3090_one_half_occupied
 from tests.waiting import eventually
@@ -168,6 +170,28 @@ def test_services_and_their_instances() -> None:
     assert found[f"hydra_box_instance_uptime_seconds{one}"] == 60.5
     assert found[f"hydra_box_instance_memory_predicted_bytes{one}"] == 1000
     assert found[f"hydra_box_instance_memory_measured_bytes{one}"] == 990
+
+
+def test_what_engines_say_of_themselves() -> None:
+    view = a_service_view("a", instances=(an_instance(),))
+    loads = {"a-00000001": EngineLoad(running=2, waiting=1, kv_cache_used_fraction=0.25)}
+    found = numbers(render(load_families((view,), loads)))
+    one = '{service="a",instance_id="a-00000001",device="GPU-1"}'
+    assert found == {
+        f"hydra_box_instance_sequences_running{one}": 2,
+        f"hydra_box_instance_sequences_waiting{one}": 1,
+        f"hydra_box_instance_kv_cache_used_ratio{one}": 0.25,
+    }
+    assert render(load_families((view,), {})) == ""
+
+
+def test_real_engines_are_asked(box: DemoBox) -> None:
+    headers = {"Authorization": f"Bearer {box.admin_key}"}
+    found = numbers(httpx.get(f"{box.url}/metrics", headers=headers).text)
+    (instance,) = box.running.client.service("demo").instances
+    one = f'{{service="demo",instance_id="{instance.id}",device="cpu"}}'
+    assert found[f"hydra_box_instance_sequences_waiting{one}"] == 0
+    assert 0 <= found[f"hydra_box_instance_kv_cache_used_ratio{one}"] <= 1
 
 
 def test_box_without_services() -> None:
