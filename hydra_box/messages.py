@@ -242,10 +242,19 @@ class ModelView(Frozen, frozen=True, kw_only=True):
     parameters: int | None
     active_parameters: int | None
     context_length: int
+    publisher: str | None
     license: str | None
+    gated: bool
+    """Its publisher asks for a licence to be accepted on the hub."""
     description: str
     tags: tuple[str, ...]
     hosting: tuple[Hosting, ...]
+    price_per_million_input_tokens: float | None
+    price_per_million_output_tokens: float | None
+    minimum_versions: dict[str, str]
+    """Engine name to the oldest version that serves it."""
+    repositories: tuple[str, ...]
+    """On the hub."""
     quantizations: tuple[str, ...]
     """Those on offer, of both formats."""
     on_disk: bool

@@ -173,6 +173,7 @@ class Planner:
         plan = result if isinstance(result, Plan) else None
         first = None if plan is None else plan.placements[0]
         kinds = dict.fromkeys(one.facts.quantization for one in spec.offers)
+        repositories = dict.fromkeys(one.repository for one in spec.offers)
         services = self._supervisor.services()
         return ModelView(
             id=spec.id,
@@ -181,10 +182,16 @@ class Planner:
             parameters=spec.parameters,
             active_parameters=spec.active_parameters,
             context_length=spec.context_length,
+            publisher=spec.publisher,
             license=spec.license,
+            gated=spec.gated,
             description=spec.description,
             tags=spec.tags,
             hosting=spec.hosting,
+            price_per_million_input_tokens=spec.price_per_million_input_tokens,
+            price_per_million_output_tokens=spec.price_per_million_output_tokens,
+            minimum_versions=spec.minimum_versions,
+            repositories=tuple(one for one in repositories if one is not None),
             quantizations=tuple(one for one in kinds if one is not None),
             on_disk=any(one.path is not None for one in spec.offers),
             fits=plan is not None,

@@ -130,14 +130,19 @@ def _page(view: ModelView) -> str:
     active = f", {parameters(view.active_parameters)} active" if view.active_parameters else ""
     engine, quantization, _, context = _served(view)
     here = f"{engine} {quantization} on {view.device}, {context} of context"
+    versions = [f"{engine} from {oldest}" for engine, oldest in view.minimum_versions.items()]
     rows = (
         ("name", view.name),
         ("modality", view.modality.value),
         ("parameters", "-" if view.parameters is None else parameters(view.parameters) + active),
         ("context", f"{view.context_length:,} tokens"),
-        ("license", view.license or "-"),
+        ("publisher", view.publisher or "-"),
+        ("license", (view.license or "-") + (", to be accepted on the hub" if view.gated else "")),
         ("tags", ", ".join(view.tags) or "-"),
         ("hosting", ", ".join(view.hosting) or "-"),
+        ("price", _price(view)),
+        ("engines", ", ".join(versions) or "-"),
+        ("on the hub", ", ".join(view.repositories) or "-"),
         ("on offer", ", ".join(view.quantizations) or "-"),
         ("files", "on this machine" if view.on_disk else "to be fetched"),
         ("services", ", ".join(view.services) or "none"),
@@ -160,6 +165,13 @@ def _page(view: ModelView) -> str:
     return "\n".join(
         (*lines, "", f"hydra-box plan {view.id} shows where, and with how much memory")
     )
+
+
+def _price(view: ModelView) -> str:
+    read, written = view.price_per_million_input_tokens, view.price_per_million_output_tokens
+    if read is None or written is None:
+        return "-"
+    return f"{read:g} for a million tokens read, {written:g} written"
 
 
 def parameters(number: int) -> str:
