@@ -17,13 +17,18 @@ GPU_RESERVE_SHARE = 50
 RAM_RESERVE_SHARE = 16
 LARGEST_RAM_RESERVE_BYTES = 8192 * MIB
 
+CPU_SHARE_OF_SHARED = 8
+LARGEST_CPU_PART_BYTES = 8192 * MIB
+"""Of a memory that GPU and CPU share, what instances may take as RAM: one part in so many."""
+
 
 def available_bytes(machine: Machine, claims: Sequence[Claim]) -> dict[str, int]:
     """Device to bytes: what is free now, less what ours were granted and have not taken yet.
 
     ``free + used by ours - max(granted, used) - reserve``, never below 0. What others hold is not
     free, so that it is respected. The reserve is 2 % of a GPU (at least 256 MiB) and a sixteenth
-    of the RAM (at most 8 GiB).
+    of the RAM (at most 8 GiB). A memory that GPU and CPU share (GB10) is divided between them,
+    most of it to the GPU.
 
     Args:
         machine: what is there now.
@@ -47,7 +52,15 @@ def available_bytes(machine: Machine, claims: Sequence[Claim]) -> dict[str, int]
     }
     total = machine.ram_total_bytes
     found[CPU] = left(CPU, machine.ram_available_bytes, total, ram_reserve(total))
-    return found
+    shared = [gpu.uuid for gpu in machine.gpus if gpu.shares_ram]
+    if not shared:
+        return found
+    # One memory, and one pool: what ours were granted of it as a GPU's counts as well.
+    ours = sum(used[uuid] - held[uuid] for uuid in shared)
+    pool = left(CPU, machine.ram_available_bytes + ours, total, ram_reserve(total))
+    for_cpu = min(pool // CPU_SHARE_OF_SHARED, LARGEST_CPU_PART_BYTES)
+    for_each = (pool - for_cpu) // len(shared)
+    return found | dict.fromkeys(shared, for_each) | {CPU: for_cpu}
 
 
 def gpu_reserve(total_bytes: int) -> int:

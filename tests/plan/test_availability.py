@@ -63,3 +63,29 @@ def test_the_reserve_of_the_ram(total_gib: int, reserve_bytes: int) -> None:
 @pytest.mark.parametrize(("total_mib", "reserve_mib"), [(6144, 256), (12_800, 256), (51_200, 1024)])
 def test_the_reserve_of_a_gpu(total_mib: int, reserve_mib: int) -> None:
     assert gpu_reserve(total_mib * MIB) == reserve_mib * MIB
+
+
+def test_a_memory_that_gpu_and_cpu_share_is_divided() -> None:
+    ram = machines.machine(ram_gib=128, free_ram_gib=118, cores=20)
+    gpu = msgspec.structs.replace(
+        GPU,
+        name="NVIDIA GB10",
+        shares_ram=True,
+        total_bytes=ram.ram_total_bytes,
+        free_bytes=ram.ram_available_bytes,
+    )
+    machine = msgspec.structs.replace(ram, gpus=(gpu,))
+    room = available_bytes(machine, ())
+    assert room == {gpu.uuid: 102 * GIB, "cpu": 8 * GIB}
+    # 40 GiB that an instance holds are gone from both figures of the machine.
+    claim = Claim(device=gpu.uuid, granted_bytes=40 * GIB, used_bytes=40 * GIB)
+    less = ram.ram_available_bytes - 40 * GIB
+    held = msgspec.structs.replace(
+        machine,
+        ram_available_bytes=less,
+        gpus=(msgspec.structs.replace(gpu, free_bytes=less),),
+    )
+    assert available_bytes(held, (claim,)) == {gpu.uuid: 62 * GIB, "cpu": 8 * GIB}
+    # While it loads it holds nothing, and the memory is promised all the same.
+    promised = msgspec.structs.replace(claim, used_bytes=0)
+    assert available_bytes(machine, (promised,)) == {gpu.uuid: 62 * GIB, "cpu": 8 * GIB}
