@@ -10,7 +10,7 @@ from pathlib import Path
 from hydra_box.boot import Boot
 from hydra_box.config import Paths
 from hydra_box.engines.base import Engine
-from hydra_box.errors import HydraError
+from hydra_box.errors import DoesNotFit, HydraError
 from hydra_box.gateway.pool import Pool
 from hydra_box.instances import Instances
 from hydra_box.journal import Journal
@@ -71,15 +71,17 @@ class Lives:
 
     async def live(self, instance_id: str, service: Service) -> None:
         """Start the process of an instance, and follow it to its end."""
-        exit, reason = ProcessExit(), None
+        exit, reason, had_room = ProcessExit(), None, True
         try:
             placement = await self._place(instance_id, service)
             exit, reason = await self._run(instance_id, service, placement)
+        except DoesNotFit as error:
+            reason, had_room = _one_line(error), False
         except HydraError as error:
             reason = _one_line(error)
         self._processes.pop(instance_id, None)
         await self._pool.remove_instance(instance_id)
-        self._after_end(instance_id, service, exit, reason)
+        self._after_end(instance_id, service, exit, reason, had_room=had_room)
 
     async def _place(self, instance_id: str, service: Service) -> Placement:
         """Decide where it runs; one after another, so that each sees the others' claims."""
@@ -159,7 +161,13 @@ class Lives:
             )
 
     def _after_end(
-        self, instance_id: str, service: Service, exit: ProcessExit, reason: str | None
+        self,
+        instance_id: str,
+        service: Service,
+        exit: ProcessExit,
+        reason: str | None,
+        *,
+        had_room: bool,
     ) -> None:
         instance = self._instances[instance_id]
         if instance.state in (S.STOPPING, S.DRAINING):
@@ -170,8 +178,11 @@ class Lives:
         if reason is None:
             log_tail = read_last_process(self._paths.instance_log(instance_id))
             reason = str(self._engines[service.engine].explain_exit(exit, log_tail))
-        died = self._instances.save(after_death(instance, now=self._clock(), reason=reason))
-        what = "gave up" if died.state is S.FAILED else "ended and will be started again"
+        died = after_death(instance, now=self._clock(), reason=reason, had_room=had_room)
+        self._instances.save(died)
+        what = "ended and will be started again" if had_room else "waits for room"
+        if died.state is S.FAILED:
+            what = "gave up"
         self._journal.record(
             "instance.exited",
             f"{instance_id} {what}: {reason}",

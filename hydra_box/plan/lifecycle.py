@@ -46,17 +46,18 @@ def restart_delay_seconds(failures: int) -> float:
     return float(min(LONGEST_DELAY_SECONDS, 2.0 ** min(failures - 1, 9)))
 
 
-def after_death(instance: Instance, *, now: float, reason: str) -> Instance:
-    """The instance once its process died without being told to.
+def after_death(instance: Instance, *, now: float, reason: str, had_room: bool = True) -> Instance:
+    """The instance once its process died without being told to, or found no room to start.
 
     A process that never got ready counts towards FAILED; one that had been ready for
-    ``STABLE_AFTER_SECONDS`` starts again with a clean record and without a long delay.
+    ``STABLE_AFTER_SECONDS`` starts again with a clean record and without a long delay. Without
+    room it is tried again for good: whoever holds the memory may leave.
     """
     was_ready = instance.state is S.READY
     ready_at = now if instance.ready_at is None else instance.ready_at
     stable = was_ready and now - ready_at >= STABLE_AFTER_SECONDS
     failures = 1 if stable else instance.failures + 1
-    boots = 0 if was_ready else instance.boots_without_ready + 1
+    boots = 0 if was_ready else instance.boots_without_ready + had_room
     failed = boots >= MAX_BOOTS_WITHOUT_READY
     return msgspec.structs.replace(
         instance,

@@ -78,6 +78,24 @@ def test_memory_that_others_hold_is_left_to_them(two_gpus: TwoGpus) -> None:
     assert [one.device for one in view.instances] == [second, second]
 
 
+def test_an_instance_without_room_waits_and_comes_back_when_there_is(two_gpus: TwoGpus) -> None:
+    box = two_gpus.box
+    (instance,) = box.deploy(DeployRequest(model="demo", name="alone")).instances
+    for uuid in two_gpus.uuids:
+        two_gpus.nvml.hold(uuid, (1, 5600 * MIB))
+    assert instance.pid is not None
+    psutil.Process(instance.pid).kill()
+
+    def waits() -> bool:
+        (now,) = box.client.service("alone").instances
+        return now.state is InstanceState.BACKOFF and "needs" in (now.reason or "")
+
+    eventually(waits, what="it waits for room, and says for how much")
+    for uuid in two_gpus.uuids:
+        two_gpus.nvml.hold(uuid)
+    box.wait_running("alone")
+
+
 def test_more_than_fits_is_refused_and_changes_nothing(two_gpus: TwoGpus) -> None:
     box = two_gpus.box
     for uuid in two_gpus.uuids:

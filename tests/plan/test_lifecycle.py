@@ -56,6 +56,16 @@ def test_restart_delays(failures: int, seconds: float) -> None:
     assert restart_delay_seconds(failures) == seconds
 
 
+def test_without_room_it_never_gives_up() -> None:
+    instance = an_instance(state=S.STARTING)
+    for _ in range(3 * MAX_BOOTS_WITHOUT_READY):
+        waits = after_death(instance, now=100.0, reason="no room", had_room=False)
+        assert waits.state is S.BACKOFF
+        instance = msgspec.structs.replace(waits, state=S.STARTING)
+    assert waits.retry_at == 100.0 + LONGEST_DELAY_SECONDS
+    assert waits.boots_without_ready == 0
+
+
 def test_a_death_while_starting_counts_towards_the_end() -> None:
     instance = an_instance(state=S.STARTING, pid=5, process_created_at=1.0, restarts=7)
     delays = []
