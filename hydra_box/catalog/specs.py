@@ -9,6 +9,7 @@ import msgspec
 
 from hydra_box.catalog.entry import Entry, GgufOffer, SafetensorsOffer
 from hydra_box.models.facts import read_facts
+from hydra_box.models.image_models import image_facts
 from hydra_box.models.shapes import shape_facts
 from hydra_box.types import (
     FactsSource,
@@ -126,7 +127,15 @@ def _facts(
     entry: Entry, format: WeightFormat, quantization: str, files: tuple[WeightFile, ...]
 ) -> ModelFacts:
     if entry.shape is None:
-        return _image_facts(entry, format, quantization, files)
+        return image_facts(
+            FactsSource.CATALOG,
+            format,
+            entry.architecture or "",
+            quantization=quantization,
+            parameters=entry.parameters or 0,
+            weight_bytes=sum(one.size_bytes for one in files),
+            files=files,
+        )
     return shape_facts(
         entry.shape,
         format,
@@ -135,33 +144,6 @@ def _facts(
         context_length=entry.context_length or 0,
         files=files,
         has_chat_template=entry.modality in (Modality.TEXT, Modality.VISION),
-    )
-
-
-def _image_facts(
-    entry: Entry, format: WeightFormat, quantization: str, files: tuple[WeightFile, ...]
-) -> ModelFacts:
-    return ModelFacts(
-        source=FactsSource.CATALOG,
-        format=format,
-        architecture=entry.architecture or "",
-        modality=entry.modality,
-        quantization=quantization,
-        parameters=entry.parameters or 0,
-        context_length=0,
-        embedding_length=0,
-        feed_forward_length=0,
-        heads=0,
-        head_length=0,
-        vocabulary_size=0,
-        layers=(),
-        layer_weight_bytes=(),
-        input_weight_bytes=0,
-        output_weight_bytes=0,
-        other_weight_bytes=sum(one.size_bytes for one in files),
-        files=files,
-        has_tokenizer=True,
-        has_chat_template=False,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hydra_box.models.gguf_caches import NO_CACHE, gguf_caches, trunk_blocks
 from hydra_box.models.gguf_header import Header, TensorInfo
 from hydra_box.models.gguf_values import GgufValues
-from hydra_box.models.image_models import GGUF_IMAGE_ARCHITECTURES
+from hydra_box.models.image_models import GGUF_IMAGE_ARCHITECTURES, image_facts
 from hydra_box.types import FactsSource, Modality, ModelFacts, WeightFile, WeightFormat
 
 FILE_TYPES = {
@@ -184,26 +184,13 @@ def _image_facts(
     files: tuple[WeightFile, ...],
     source: FactsSource,
 ) -> ModelFacts:
-    return ModelFacts(
-        source=source,
-        format=WeightFormat.GGUF,
-        architecture=values.architecture,
-        modality=Modality.IMAGE,
+    return image_facts(
+        source,
+        WeightFormat.GGUF,
+        values.architecture,
         name=(values.text("general.name") or "")[:NAME_LIMIT] or None,
         quantization=_quantization(values),
         parameters=sum(tensor.elements for tensor in tensors),
-        context_length=0,
-        embedding_length=0,
-        feed_forward_length=0,
-        heads=0,
-        head_length=0,
-        vocabulary_size=0,
-        layers=(),
-        layer_weight_bytes=(),
-        input_weight_bytes=0,
-        output_weight_bytes=0,
-        other_weight_bytes=sum(tensor.size_bytes for tensor in tensors),
+        weight_bytes=sum(tensor.size_bytes for tensor in tensors),
         files=files,
-        has_tokenizer=False,
-        has_chat_template=False,
     )

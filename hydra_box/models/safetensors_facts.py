@@ -11,6 +11,7 @@ from hydra_box.models.config_hybrids import hybrid_caches
 from hydra_box.models.config_quantization import packed_bits, parameters, quantization_name
 from hydra_box.models.config_values import ConfigValues
 from hydra_box.models.configs import config_context_length, shape_of_config
+from hydra_box.models.image_models import image_facts
 from hydra_box.models.safetensors_header import SafeTensor
 from hydra_box.models.shape import Shape
 from hydra_box.models.shape_caches import shape_caches
@@ -108,27 +109,14 @@ def diffusers_facts(
 ) -> ModelFacts:
     """The facts of a pipeline that makes images (``model_index.json``): weights, and no cache."""
     name = index.get("_class_name")
-    return ModelFacts(
-        source=source,
-        format=WeightFormat.SAFETENSORS,
-        architecture=name if isinstance(name, str) else "DiffusionPipeline",
-        modality=Modality.IMAGE,
+    return image_facts(
+        source,
+        WeightFormat.SAFETENSORS,
+        name if isinstance(name, str) else "DiffusionPipeline",
         quantization=quantization_name({}, tensors),
         parameters=sum(parameters(one, 4) for one in tensors),
-        context_length=0,
-        embedding_length=0,
-        feed_forward_length=0,
-        heads=0,
-        head_length=0,
-        vocabulary_size=0,
-        layers=(),
-        layer_weight_bytes=(),
-        input_weight_bytes=0,
-        output_weight_bytes=0,
-        other_weight_bytes=sum(one.size_bytes for one in tensors),
+        weight_bytes=sum(one.size_bytes for one in tensors),
         files=files,
-        has_tokenizer=True,
-        has_chat_template=False,
     )
 
 
