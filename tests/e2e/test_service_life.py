@@ -18,6 +18,8 @@ from tests.e2e.streams import chat, leave, open_stream, read_whole
 from tests.waiting import eventually
 
 CHATS = 60
+LONG_TOKENS = 1900
+"""Nearly the whole context: seconds even of so fast a model, in which somebody may look."""
 
 
 def ready_pids(box: RunningBox, name: str) -> set[int]:
@@ -53,7 +55,7 @@ async def test_scale_strike_drain_and_delete(start_box: StartBox) -> None:
     assert len(pids) == 3
 
     # 60 chats at once reach all three engines, and the death of one loses none of them.
-    body = chat(model, max_tokens=60, ignore_eos=True)
+    body = chat(model, max_tokens=150, ignore_eos=True)
     chats = [asyncio.create_task(read_whole(box.url, key, body)) for _ in range(CHATS)]
     await asyncio.to_thread(eventually, lambda: all_busy(box, "story"), what="all three are busy")
     victim = min(pids)
@@ -74,7 +76,7 @@ async def test_scale_strike_drain_and_delete(start_box: StartBox) -> None:
 
 async def scale_down_while_streaming(box: RunningBox, key: str, model: str) -> None:
     """Streams that run on all three instances finish, though two are to go."""
-    body = chat(model, max_tokens=500, ignore_eos=True, stream=True)
+    body = chat(model, max_tokens=LONG_TOKENS, ignore_eos=True, stream=True)
     streams = [asyncio.create_task(read_whole(box.url, key, body)) for _ in range(6)]
     await asyncio.to_thread(eventually, lambda: all_busy(box, "story"), what="all three stream")
     run_json(box, "scale", "story", "--instances", "1")

