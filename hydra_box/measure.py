@@ -7,9 +7,7 @@ from collections.abc import Iterable, Sequence
 import psutil
 
 from hydra_box.engines.base import MemoryReport
-from hydra_box.types import Claim, Frozen, Instance, InstanceState, Machine, MeasuredMemory
-
-CPU = "cpu"
+from hydra_box.types import CPU, Claim, Frozen, Instance, InstanceState, Machine, MeasuredMemory
 
 
 class Holding(Frozen, frozen=True, kw_only=True):

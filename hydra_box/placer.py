@@ -14,6 +14,7 @@ from hydra_box.models.facts import read_facts
 from hydra_box.plan.placement import place
 from hydra_box.sampler import Sampler
 from hydra_box.types import (
+    CPU,
     Ask,
     Claim,
     EngineAvailability,
@@ -25,8 +26,6 @@ from hydra_box.types import (
     Rejection,
     Service,
 )
-
-CPU = "cpu"
 
 
 class Situation(Frozen, frozen=True, kw_only=True):

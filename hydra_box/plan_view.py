@@ -10,6 +10,7 @@ from hydra_box.messages import DevicePlan, PlanView
 from hydra_box.placer import Decision, Situation
 from hydra_box.plan.availability import available_bytes
 from hydra_box.types import (
+    CPU,
     Ask,
     Correction,
     EngineName,
@@ -21,8 +22,6 @@ from hydra_box.types import (
     Rejection,
     Service,
 )
-
-CPU = "cpu"
 
 
 def plan_view(

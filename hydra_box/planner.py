@@ -19,6 +19,7 @@ from hydra_box.plan.other_models import other_models
 from hydra_box.plan_view import plan_view, shrinking_view
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import (
+    CPU,
     Accelerator,
     Alternative,
     Ask,
@@ -32,8 +33,6 @@ from hydra_box.types import (
     Rejection,
     Service,
 )
-
-CPU = "cpu"
 
 
 class Planned(Frozen, frozen=True, kw_only=True):

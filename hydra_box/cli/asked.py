@@ -9,11 +9,9 @@ from typing import Any, TypedDict, TypeVar
 
 import click
 
-from hydra_box.types import Alternative
+from hydra_box.types import CPU, Alternative
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-CPU = "cpu"
 
 
 class Asked(TypedDict):

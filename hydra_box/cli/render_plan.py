@@ -8,11 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from hydra_box.cli.asked import CPU
 from hydra_box.cli.memory_bar import WIDTH, Glyphs, devices, figure, label
 from hydra_box.cli.output import count, size, style, table
 from hydra_box.messages import PlanView
-from hydra_box.types import Alternative, DeviceMemory, FactsSource, Placement, PlanOutcome
+from hydra_box.types import CPU, Alternative, DeviceMemory, FactsSource, Placement, PlanOutcome
 
 Command = Callable[[Alternative], str | None]
 """The command line that asks for an alternative; None: no command does."""

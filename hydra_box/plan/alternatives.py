@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from hydra_box.plan.availability import CPU
 from hydra_box.plan.engine_choice import expects_gpu
 from hydra_box.plan.engine_limits import NAMES, readable
 from hydra_box.plan.quality import lesser
 from hydra_box.plan.sizes import SHORTEST_CONTEXT_LENGTH
 from hydra_box.plan.words import counted
 from hydra_box.types import (
+    CPU,
     Accelerator,
     Alternative,
     Ask,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from hydra_box.types import Claim, Machine
+from hydra_box.types import CPU, Claim, Machine
 
-CPU = "cpu"
 MIB = 1 << 20
 
 SMALLEST_GPU_RESERVE_BYTES = 256 * MIB

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hydra_box.types import (
+    CPU,
     Accelerator,
     Correction,
     DeviceMemory,
@@ -11,7 +12,6 @@ from hydra_box.types import (
     Placement,
 )
 
-CPU = "cpu"
 LARGEST_FACTOR = 2.0
 """Beyond it something else is wrong, and a plan must not grow without bound."""
 WEIGHT_OF_THE_PAST = 0.9

@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from hydra_box.plan.sizes import MOST_INSTANCES
-from hydra_box.types import Accelerator, Frozen, Gpu
-
-CPU = "cpu"
+from hydra_box.types import CPU, Accelerator, Frozen, Gpu
 
 
 class Ground(Frozen, frozen=True, kw_only=True):

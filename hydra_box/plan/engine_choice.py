@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hydra_box.plan.availability import CPU
 from hydra_box.plan.engine_limits import (
     FORMAT_NAMES,
     NAMES,
@@ -21,6 +20,7 @@ from hydra_box.plan.engine_limits import (
 )
 from hydra_box.plan.words import gib, gpu_names, joined, short_name
 from hydra_box.types import (
+    CPU,
     Accelerator,
     Ask,
     EngineName,

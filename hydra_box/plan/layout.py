@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from hydra_box.plan.availability import CPU, available_bytes
+from hydra_box.plan.availability import available_bytes
 from hydra_box.plan.correction import correction_id
 from hydra_box.plan.device_groups import Ground, Needs, assign, capacity
 from hydra_box.plan.memory import estimate
 from hydra_box.types import (
+    CPU,
     Accelerator,
     Ask,
     Claim,

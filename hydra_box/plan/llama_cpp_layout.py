@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hydra_box.plan.availability import CPU
 from hydra_box.plan.device_groups import ON_CPU, Ground, on_equal, on_exactly, on_one, whole
 from hydra_box.plan.engine_choice import Attempt
 from hydra_box.plan.engine_limits import able
@@ -35,7 +34,7 @@ from hydra_box.plan.sizes import (
     shorter_contexts,
     useful_context,
 )
-from hydra_box.types import Accelerator, Ask, EngineName, Gpu, Offer
+from hydra_box.types import CPU, Accelerator, Ask, EngineName, Gpu, Offer
 
 LEAST_SHARE_ON_GPU = 4
 """One layer in so many at least: with less the GPU waits for the CPU nearly all the time."""

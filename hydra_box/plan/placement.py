@@ -9,7 +9,6 @@ import msgspec
 from hydra_box.errors import InvalidRequest
 from hydra_box.plan import llama_cpp_layout, vllm_layout
 from hydra_box.plan.alternatives import alternatives
-from hydra_box.plan.availability import CPU
 from hydra_box.plan.engine_choice import Attempt, choose_engines
 from hydra_box.plan.engine_limits import NAMES
 from hydra_box.plan.layout import Layout, Site, devices_of, how_many_fit, site_of
@@ -17,6 +16,7 @@ from hydra_box.plan.quality import bands
 from hydra_box.plan.reasons import lacking, plan_reasons, refusal, shortfalls
 from hydra_box.plan.sizes import check_context_length, check_instances, check_slots
 from hydra_box.types import (
+    CPU,
     Accelerator,
     Ask,
     Claim,

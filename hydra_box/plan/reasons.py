@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hydra_box.plan.availability import CPU
 from hydra_box.plan.engine_choice import Attempt
 from hydra_box.plan.engine_limits import NAMES
 from hydra_box.plan.layout import Layout, Site, how_many_fit
@@ -13,6 +12,7 @@ from hydra_box.plan.quality import named
 from hydra_box.plan.sizes import USEFUL_CONTEXT, VECTOR_MODALITIES
 from hydra_box.plan.words import counted, gib, gpu_name, gpu_names
 from hydra_box.types import (
+    CPU,
     Ask,
     EngineName,
     FactsSource,

@@ -20,7 +20,7 @@ from hydra_box.types.engines import (
 )
 from hydra_box.types.events import ErrorBody, ErrorDetail, Event, Finding, Severity
 from hydra_box.types.keys import ApiKey, Scope
-from hydra_box.types.machine import Gpu, GpuCondition, GpuLoss, GpuProcess, Machine
+from hydra_box.types.machine import CPU, Gpu, GpuCondition, GpuLoss, GpuProcess, Machine
 from hydra_box.types.models import (
     CacheKind,
     FactsSource,
@@ -57,6 +57,7 @@ from hydra_box.types.services import (
 )
 
 __all__ = [
+    "CPU",
     "Accelerator",
     "Alternative",
     "ApiKey",

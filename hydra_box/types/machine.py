@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from hydra_box.types.base import Frozen
 
+CPU = "cpu"
+"""The CPU's name among the devices; a GPU's is its UUID."""
+
 
 class GpuCondition(StrEnum):
     """What became of the search for GPUs; never a silent "none"."""

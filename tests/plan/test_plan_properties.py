@@ -8,10 +8,11 @@ import msgspec
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hydra_box.plan.availability import CPU, available_bytes
+from hydra_box.plan.availability import available_bytes
 from hydra_box.plan.memory import estimate
 from hydra_box.plan.placement import place
 from hydra_box.types import (
+    CPU,
     Ask,
     Claim,
     EngineName,
