@@ -9,6 +9,7 @@ from hydra_box.engines.base import Engine
 from hydra_box.messages import DevicePlan, PlanView
 from hydra_box.placer import Decision, Situation
 from hydra_box.plan.availability import available_bytes
+from hydra_box.plan.sizes import MOST_INSTANCES
 from hydra_box.types import (
     CPU,
     Ask,
@@ -68,7 +69,7 @@ def _of_plan(
         quantization=facts.quantization,
         facts_source=facts.source,
         instances=running + len(plan.placements),
-        most_instances=running + plan.most_instances,
+        most_instances=min(running + plan.most_instances, MOST_INSTANCES),
         context_length=first.options.context_length,
         slots=first.options.slots,
         download_bytes=_download_bytes(plan.offer),
@@ -113,7 +114,7 @@ def shrinking_view(service: Service, target: int, running: int, decision: Decisi
         running: how many it has.
         decision: about one instance more, which tells how many there could be.
     """
-    plan = decision.result if isinstance(decision.result, Plan) else None
+    more = decision.result.most_instances if isinstance(decision.result, Plan) else 0
     reason = (
         f"{service.name} has {running} instances and shall have {target}: "
         f"{running - target} finish their requests and end."
@@ -126,7 +127,7 @@ def shrinking_view(service: Service, target: int, running: int, decision: Decisi
         quantization=service.quantization,
         facts_source=FactsSource.FILE,
         instances=target,
-        most_instances=running + (0 if plan is None else plan.most_instances),
+        most_instances=min(running + more, MOST_INSTANCES),
         context_length=service.context_length,
         slots=service.slots,
         download_bytes=0,

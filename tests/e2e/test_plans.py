@@ -7,6 +7,7 @@ import pytest
 
 from hydra_box.errors import DoesNotFit, InvalidRequest, NotFound
 from hydra_box.messages import DeployRequest, PlanRequest, ScaleRequest
+from hydra_box.plan.sizes import MOST_INSTANCES
 from hydra_box.types import EngineName, FactsSource, MeasuredMemory, PlanOutcome
 from tests.boxes import RunningBox
 from tests.conftest import DemoBox, StartBox
@@ -41,8 +42,10 @@ def test_a_dry_run_changes_nothing(box: DemoBox) -> None:
 def test_a_plan_to_scale_counts_the_instances_that_run(box: DemoBox) -> None:
     view = box.running.client.plan_scale("demo", ScaleRequest(add=2))
     assert (view.fits, view.instances, len(view.placements)) == (True, 3, 2)
+    assert 3 <= view.most_instances <= MOST_INSTANCES
     fewer = box.running.client.plan_scale("demo", ScaleRequest(instances=1))
     assert (fewer.fits, fewer.instances, len(fewer.placements)) == (True, 1, 0)
+    assert 1 <= fewer.most_instances <= MOST_INSTANCES
 
 
 @pytest.mark.parametrize(
