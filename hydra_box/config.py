@@ -47,6 +47,16 @@ class Settings(Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long requests under way may take to finish before an instance or the daemon stops."""
     load_stall_seconds: Seconds = 120.0
     """How long a loading engine may stay silent, idle and not ready before it counts as hung."""
+    model_directory: str = ""
+    """Where models from the hub are kept; empty: the hub's own cache of this user."""
+    download_jobs: Count = 2
+    """Downloads that run at once; the others wait in the queue."""
+    download_connections: Count = 8
+    """Connections of one download."""
+    download_limit_bytes_per_second: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """For all downloads together; 0: no limit."""
+    disk_reserve_bytes: Annotated[int, msgspec.Meta(ge=0)] = 2 * 1024**3
+    """Room on the disk that downloads and copies leave free."""
     log_limit_bytes: Count = 10 * 1024 * 1024
     """Size at which an instance's log is rotated; one older file is kept."""
 
@@ -92,6 +102,11 @@ class Paths(Frozen, frozen=True, kw_only=True):
     def engines(self) -> Path:
         """Installed runtimes, each in an environment of its own."""
         return self.home / "engines"
+
+    @property
+    def imported(self) -> Path:
+        """Models that were imported: one directory each, of copies or of links."""
+        return self.home / "models"
 
     def instance_socket(self, instance_id: str) -> Path:
         """The socket that an instance's engine listens on; short, whatever the service's name."""

@@ -17,6 +17,8 @@
     ├── PayloadTooLarge           413  exit 2   the body is over the limit
     ├── RateLimited               429  exit 6   the key is at its limit
     ├── Unavailable               503  exit 6   loading, full or stopping; try again
+    ├── DownloadFailed            502  exit 6   what the hub sent is wrong, or it has changed
+    ├── DiskFull                  507  exit 9   too little room on the disk
     ├── EngineError               502  exit 7   the engine failed at a request
     ├── EngineUnavailable         503  exit 7   no runtime can run this
     ├── DaemonUnreachable         503  exit 8   no daemon answers
@@ -181,6 +183,22 @@ class Unavailable(HydraError):
     exit_code = 6
 
 
+class DownloadFailed(HydraError):
+    """What the hub sent is not what it said it would send."""
+
+    code = "download_failed"
+    http_status = 502
+    exit_code = 6
+
+
+class DiskFull(HydraError):
+    """Too little room on the disk; the message says how much is needed, how much is free, where."""
+
+    code = "disk_full"
+    http_status = 507
+    exit_code = 9
+
+
 class EngineError(HydraError):
     """The engine failed at a request; its own words are in the instance's log only."""
 
@@ -230,6 +248,8 @@ BY_CODE: dict[str, type[HydraError]] = {
         PayloadTooLarge,
         RateLimited,
         Unavailable,
+        DownloadFailed,
+        DiskFull,
         EngineError,
         EngineUnavailable,
         DaemonUnreachable,

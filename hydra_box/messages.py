@@ -5,6 +5,7 @@ from __future__ import annotations
 from hydra_box.types import (
     Alternative,
     Correction,
+    DownloadState,
     EngineName,
     ErrorBody,
     FactsSource,
@@ -13,12 +14,16 @@ from hydra_box.types import (
     InstanceState,
     MeasuredMemory,
     Modality,
+    ModelFile,
     Placement,
     PlanOutcome,
     Runtime,
     Scope,
     ServiceStatus,
     Shortfall,
+    StoredAs,
+    Transfer,
+    WeightFormat,
 )
 
 
@@ -50,6 +55,33 @@ class DeployRequest(PlanRequest, frozen=True, kw_only=True):
     name: str | None = None
     """The service's name; None: made from the model's."""
     public: bool = False
+    allow_code: bool = False
+    """Let the model bring Python code, which the engine runs as this user."""
+
+
+class PullRequest(Request, frozen=True, kw_only=True):
+    """Body of ``POST /api/v1/downloads``: a model to fetch, whatever serves it later."""
+
+    model: str
+    """A catalog id, or ``hf:org/repo[:file or quantisation][@revision]``."""
+    quantization: str | None = None
+    engine: str | None = None
+    """Fetch what this engine reads."""
+    allow_code: bool = False
+    """Fetch the Python code that the repository brings, too: an engine runs it as this user."""
+
+
+class ImportRequest(Request, frozen=True, kw_only=True):
+    """Body of ``POST /api/v1/library``: files on this machine that become one of its models."""
+
+    path: str
+    """A GGUF file (the first, of several) or a directory with safetensors; absolute."""
+    copy: bool = False
+    """Copy the files into the state directory; else they are used where they are."""
+    name: str | None = None
+    """What deploys it; None: made from the file's name."""
+    projector: str | None = None
+    """The GGUF file of its vision projector, where it lies apart."""
 
 
 class ScaleRequest(Request, frozen=True, kw_only=True):
@@ -146,6 +178,47 @@ class InstanceView(Frozen, frozen=True, kw_only=True):
     reason: str | None
 
 
+class DownloadView(Frozen, frozen=True, kw_only=True):
+    """A download, as shown."""
+
+    id: str
+    model: str
+    repository: str
+    revision: str
+    format: WeightFormat
+    quantization: str | None
+    state: DownloadState
+    files: tuple[ModelFile, ...]
+    transfer: Transfer
+    created_at: float
+    finished_at: float | None
+    reason: str | None
+    services: tuple[str, ...]
+    """Names of the services that wait for it."""
+
+
+class StoredModelView(Frozen, frozen=True, kw_only=True):
+    """A model of the library, as shown."""
+
+    id: str
+    name: str
+    stored_as: StoredAs
+    path: str
+    format: WeightFormat
+    quantization: str | None
+    repository: str | None
+    revision: str | None
+    files: tuple[ModelFile, ...]
+    size_bytes: int
+    allows_code: bool
+    added_at: float
+    verified_at: float | None
+    last_used_at: float | None
+    problem: str | None
+    services: tuple[str, ...]
+    """Names of the services that it is served by."""
+
+
 class ServiceView(Frozen, frozen=True, kw_only=True):
     """A service with its instances, as shown."""
 
@@ -169,6 +242,8 @@ class ServiceView(Frozen, frozen=True, kw_only=True):
     """Why it is not RUNNING, when there is something to say."""
     progress: str | None = None
     """What it is doing while it deploys or scales."""
+    download: DownloadView | None = None
+    """What it waits for, if its model is still being fetched."""
 
 
 class KeyView(Frozen, frozen=True, kw_only=True):

@@ -14,7 +14,17 @@ from hydra_box.errors import Conflict, NotFound
 from hydra_box.store.database import Database
 from hydra_box.store.migrations import migrate
 from hydra_box.store.rows import Table
-from hydra_box.types import ApiKey, Correction, Event, Instance, Runtime, Service, User
+from hydra_box.types import (
+    ApiKey,
+    Correction,
+    Download,
+    Event,
+    Instance,
+    Runtime,
+    Service,
+    StoredModel,
+    User,
+)
 
 KEPT_EVENTS = 10_000
 """The oldest events beyond this number are removed."""
@@ -28,6 +38,8 @@ KEYS = Table("keys", ApiKey, order="created_at, rowid")
 EVENTS = Table("events", Event, order="id")
 RUNTIMES = Table("runtimes", Runtime, order="id")
 CORRECTIONS = Table("corrections", Correction, order="id")
+STORED_MODELS = Table("stored_models", StoredModel, order="added_at, rowid")
+DOWNLOADS = Table("downloads", Download, order="created_at, rowid")
 
 
 class Store:
@@ -212,6 +224,49 @@ class Store:
     async def save_correction(self, correction: Correction) -> None:
         """Insert the correction, or replace the one of its id."""
         await self._database.run(lambda db: CORRECTIONS.save(db, correction))
+
+    # --- models on the disk, and on the way to it -----------------------------
+
+    async def stored_models(self) -> list[StoredModel]:
+        """Every model of the library, oldest first."""
+        return await self._database.run(STORED_MODELS.select)
+
+    async def save_stored_model(self, model: StoredModel) -> None:
+        """Insert the model, or replace the one of its id.
+
+        Raises:
+            Conflict: another model has the name or the path.
+
+        """
+
+        def save(db: sqlite_utils.Database) -> None:
+            taken = "(name = :name OR path = :path) AND id != :id"
+            found = STORED_MODELS.select(db, taken, name=model.name, path=model.path, id=model.id)
+            if found:
+                raise Conflict(
+                    f"the library has {found[0].name}, at {found[0].path}",
+                    hint="give another name, or remove that model first",
+                    param="name",
+                )
+            STORED_MODELS.save(db, model)
+
+        await self._database.run(save)
+
+    async def delete_stored_model(self, model_id: str) -> None:
+        """Remove the model from the library, if it is there."""
+        await self._database.run(lambda db: STORED_MODELS.delete(db, model_id))
+
+    async def downloads(self) -> list[Download]:
+        """Every download, oldest first."""
+        return await self._database.run(DOWNLOADS.select)
+
+    async def save_download(self, download: Download) -> None:
+        """Insert the download, or replace the one of its id."""
+        await self._database.run(lambda db: DOWNLOADS.save(db, download))
+
+    async def delete_download(self, download_id: str) -> None:
+        """Remove the download, if it is there."""
+        await self._database.run(lambda db: DOWNLOADS.delete(db, download_id))
 
 
 def _require_owner(db: sqlite_utils.Database, owner_id: str) -> None:

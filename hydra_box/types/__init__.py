@@ -20,6 +20,15 @@ from hydra_box.types.engines import (
 )
 from hydra_box.types.events import ErrorBody, ErrorDetail, Event, Finding, Severity
 from hydra_box.types.keys import ApiKey, Scope
+from hydra_box.types.library import (
+    Download,
+    DownloadState,
+    FoundModel,
+    ModelFile,
+    StoredAs,
+    StoredModel,
+    Transfer,
+)
 from hydra_box.types.machine import CPU, Gpu, GpuCondition, GpuLoss, GpuProcess, Machine
 from hydra_box.types.models import (
     CacheKind,
@@ -67,6 +76,8 @@ __all__ = [
     "Correction",
     "DesiredState",
     "DeviceMemory",
+    "Download",
+    "DownloadState",
     "EngineAvailability",
     "EngineName",
     "EngineOptions",
@@ -76,6 +87,7 @@ __all__ = [
     "ExitExplanation",
     "FactsSource",
     "Finding",
+    "FoundModel",
     "Frozen",
     "Gpu",
     "GpuCondition",
@@ -90,6 +102,7 @@ __all__ = [
     "MeasuredMemory",
     "Modality",
     "ModelFacts",
+    "ModelFile",
     "ModelSpec",
     "Offer",
     "Placement",
@@ -104,6 +117,9 @@ __all__ = [
     "ServiceStatus",
     "Severity",
     "Shortfall",
+    "StoredAs",
+    "StoredModel",
+    "Transfer",
     "User",
     "WeightFile",
     "WeightFormat",

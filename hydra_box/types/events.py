@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from hydra_box.types.base import Frozen
+from hydra_box.types.library import Transfer
 
 
 class Severity(StrEnum):
@@ -19,7 +20,7 @@ class Event(Frozen, frozen=True, kw_only=True):
     """Something that happened, for people and for screens."""
 
     id: int
-    """Grows by one an event; 0 until it is stored."""
+    """Grows by one an event; 0: it is not stored, because it only tells of progress."""
     at: float
     kind: str
     """``service.deployed``, ``instance.ready``, ``instance.exited`` and so on."""
@@ -28,6 +29,9 @@ class Event(Frozen, frozen=True, kw_only=True):
     service_id: str | None = None
     service_name: str | None = None
     instance_id: str | None = None
+    download_id: str | None = None
+    transfer: Transfer | None = None
+    """How far the download is, in ``download.progress``."""
 
 
 class Finding(Frozen, frozen=True, kw_only=True):

@@ -72,6 +72,10 @@ class Service(Frozen, frozen=True, kw_only=True):
     desired_instances: int
     on_cpu: bool = False
     """Its owner wants it on the CPU, whatever GPUs there are."""
+    allows_code: bool = False
+    """Its owner lets the model bring Python code, which the engine runs."""
+    download_id: str | None = None
+    """The download that brings its files; None: they were here."""
     desired_state: DesiredState
     created_at: float
 

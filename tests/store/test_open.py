@@ -171,7 +171,8 @@ async def test_a_file_of_the_first_version_keeps_what_it_has(path: Path) -> None
         first.apply(db)
         db["users"].insert({"id": "u-1", "name": "local", "created_at": 1.0})
         old = msgspec.to_builtins(a_service(owner_id="u-1"))
-        del old["quantization"], old["on_cpu"]
+        for later in ("quantization", "on_cpu", "allows_code", "download_id"):
+            del old[later]
         db["services"].insert(old)
         old = msgspec.to_builtins(an_instance())
         del old["placement"], old["measured"]
