@@ -49,6 +49,8 @@ async def _chunks(box: Box, after: int | None) -> AsyncGenerator[bytes, None]:
             async for news in live:
                 if news is None:
                     yield b": keep-alive\n\n"
+                elif not news.id:
+                    yield _encode(news)
                 elif last is None or news.id == last + 1:
                     yield _encode(news)
                     last = news.id
@@ -67,4 +69,6 @@ async def _stored(store: Store, after: int) -> AsyncGenerator[Event, None]:
 
 def _encode(event: Event) -> bytes:
     data = msgspec.json.encode(event)
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, event.kind.encode(), data)
+    # Progress has no number: who reconnects asks for what came after the last event that had one.
+    number = b"id: %d\n" % event.id if event.id else b""
+    return b"%sevent: %s\ndata: %s\n\n" % (number, event.kind.encode(), data)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from litestar import Router
 
-from api import engines, events, health, keys, machine, metrics, models, plan, services
+from api import (
+    downloads,
+    engines,
+    events,
+    health,
+    keys,
+    library,
+    machine,
+    metrics,
+    models,
+    plan,
+    services,
+)
 
 
 def management_router() -> Router:
@@ -30,6 +42,30 @@ def management_router() -> Router:
                 "/",
                 tags=["models"],
                 route_handlers=[models.list_models, models.get_model, plan.plan],
+            ),
+            Router(
+                "/",
+                tags=["library"],
+                route_handlers=[
+                    library.list_library,
+                    library.import_model,
+                    library.scan,
+                    library.get_stored,
+                    library.verify,
+                    library.remove,
+                ],
+            ),
+            Router(
+                "/",
+                tags=["downloads"],
+                route_handlers=[
+                    downloads.list_downloads,
+                    downloads.pull,
+                    downloads.get_download,
+                    downloads.pause,
+                    downloads.resume,
+                    downloads.cancel,
+                ],
             ),
             Router(
                 "/",

@@ -16,6 +16,7 @@ from hydra_box.corrections import Corrections
 from hydra_box.engines.base import Engine
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import EngineError
+from hydra_box.library import Library
 from hydra_box.measure import holding, measured, tree
 from hydra_box.placer import Placer, accept, ask_for, offer_of
 from hydra_box.process import EngineProcess, identity, read_last_process, spawn
@@ -48,6 +49,7 @@ class Boot:
         engines: Mapping[EngineName, Engine],
         paths: Paths,
         settings: Settings,
+        library: Library,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runtimes = runtimes
@@ -56,6 +58,7 @@ class Boot:
         self._engines = engines
         self._paths = paths
         self._settings = settings
+        self._library = library
         self._monotonic = monotonic
 
     async def place(self, service: Service, instances: Sequence[Instance]) -> Placement:
@@ -98,10 +101,12 @@ class Boot:
             socket_path=str(socket_path),
             device=placement.device,
             options=placement.options,
+            allows_code=service.allows_code,
         )
         command = self._engines[service.engine].command(runtime, launch)
         shutil.rmtree(socket_path.parent, ignore_errors=True)
         socket_path.parent.mkdir(mode=0o700, parents=True)
+        await self._library.touch(service.model_path)
         process = spawn(
             command.argv,
             env={**command.env, **identity(self._paths.home, instance_id)},

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from hydra_box.catalog import Catalog
 from hydra_box.config import Paths, Settings
+from hydra_box.downloads import Downloads
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.events import EventBus
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
 from hydra_box.keys import KeyRing
+from hydra_box.library import Library
 from hydra_box.planner import Planner
+from hydra_box.pulling import Puller
 from hydra_box.sampler import Sampler
 from hydra_box.services import ServiceManager
 from hydra_box.store import Store
@@ -36,5 +39,8 @@ class Box:
     planner: Planner
     sampler: Sampler
     services: ServiceManager
+    library: Library
+    downloads: Downloads
+    puller: Puller
     pool: Pool
     relay: Relay

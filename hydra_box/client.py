@@ -17,16 +17,21 @@ from hydra_box.messages import (
     CreatedKey,
     CreateKeyRequest,
     DeployRequest,
+    DownloadView,
+    ImportRequest,
     InstallEngineRequest,
     InstallProgress,
     KeyView,
     ModelView,
     PlanRequest,
     PlanView,
+    PullRequest,
+    RemovedModel,
     ScaleRequest,
     ServiceView,
+    StoredModelView,
 )
-from hydra_box.types import ErrorBody, Event, Machine, Runtime
+from hydra_box.types import DownloadState, ErrorBody, Event, FoundModel, Machine, Runtime
 
 API = "/api/v1"
 SLOW_ANSWER_SECONDS = 600.0
@@ -114,6 +119,65 @@ class Client:
             silence_seconds=EVENTS_SILENCE_SECONDS,
         ):
             yield self._connection.decode(data, Event, "an event")
+
+    # --- models on the disk ----------------------------------------------------
+
+    def library(self) -> tuple[StoredModelView, ...]:
+        """Every whole model on the disk, by name."""
+        return self._connection.call("GET", f"{API}/library", tuple[StoredModelView, ...])
+
+    def found_models(self) -> tuple[FoundModel, ...]:
+        """Models in other programs' stores on the box's machine."""
+        return self._connection.call(
+            "GET", f"{API}/library/found", tuple[FoundModel, ...], seconds=SLOW_ANSWER_SECONDS
+        )
+
+    def import_model(self, request: ImportRequest) -> StoredModelView:
+        """Take files on the box's machine into its library; a copy takes as long as it takes."""
+        return self._connection.call(
+            "POST", f"{API}/library", StoredModelView, body=request, seconds=SLOW_ANSWER_SECONDS
+        )
+
+    def verify_model(self, name: str) -> StoredModelView:
+        """Compare every file of a model with its checksum."""
+        path = f"{self._stored(name)}/verify"
+        return self._connection.call("POST", path, StoredModelView, seconds=SLOW_ANSWER_SECONDS)
+
+    def remove_model(self, name: str) -> RemovedModel:
+        """Remove a model that no service uses."""
+        return self._connection.call("DELETE", self._stored(name), RemovedModel)
+
+    # --- downloads --------------------------------------------------------------
+
+    def downloads(self) -> tuple[DownloadView, ...]:
+        """Every download, oldest first."""
+        return self._connection.call("GET", f"{API}/downloads", tuple[DownloadView, ...])
+
+    def download(self, id: str) -> DownloadView:
+        """A download by its id."""
+        return self._connection.call("GET", self._download(id), DownloadView)
+
+    def pull(self, request: PullRequest) -> DownloadView:
+        """Have a model fetched; it is queued when this returns."""
+        return self._connection.call(
+            "POST",
+            f"{API}/downloads",
+            DownloadView,
+            body=request,
+            seconds=SLOW_ANSWER_SECONDS,
+        )
+
+    def pause_download(self, id: str) -> DownloadView:
+        """Stop a download, and keep what has arrived."""
+        return self._connection.call("POST", f"{self._download(id)}/pause", DownloadView)
+
+    def resume_download(self, id: str) -> DownloadView:
+        """Go on with a download that is paused or has failed."""
+        return self._connection.call("POST", f"{self._download(id)}/resume", DownloadView)
+
+    def cancel_download(self, id: str) -> None:
+        """Give a download up, and remove what has arrived."""
+        self._connection.call("DELETE", self._download(id), NoneType)
 
     # --- services -------------------------------------------------------------
 
@@ -249,14 +313,42 @@ class Client:
 
     # --- inside ---------------------------------------------------------------
 
+    def _stored(self, name: str) -> str:
+        """The path of a model of the library."""
+        if "/" in name:
+            # Such a name cannot be one part of a path, so the model is asked for by its id.
+            ids = {known: view.id for view in self.library() for known in (view.name, view.path)}
+            name = _id_of(name, ids, "the library has no model")
+        return f"{API}/library/{quote(name, safe='')}"
+
+    def _download(self, name: str) -> str:
+        """The path of a download, by its id or by the model that it brings."""
+        if "/" in name:
+            # Of one model the newest, and one that is not over before all that are.
+            views = sorted(
+                self.downloads(),
+                key=lambda one: (one.state is not DownloadState.DONE, one.created_at),
+            )
+            name = _id_of(name, {one.model: one.id for one in views}, "there is no download of")
+        return f"{API}/downloads/{quote(name, safe='')}"
+
     def _service(self, name: str) -> str:
         """The path of a service."""
         if "/" in name:
             # An access name cannot be one part of a path, so the service is asked for by its id.
             ids = {view.access_name: view.id for view in self.services()}
-            if name not in ids:
-                near = difflib.get_close_matches(name, ids, n=3, cutoff=0.4)
-                hint = f"did you mean {' or '.join(near)}?" if near else None
-                raise NotFound(f"there is no service {name!r}", hint=hint, param="name")
-            name = ids[name]
+            name = _id_of(name, ids, "there is no service")
         return f"{API}/services/{quote(name, safe='')}"
+
+
+def _id_of(name: str, ids: Mapping[str, str], fact: str) -> str:
+    """The id of what has a name.
+
+    Raises:
+        NotFound: nothing has it; the ``fact``, with the nearest names.
+    """
+    if name in ids:
+        return ids[name]
+    near = difflib.get_close_matches(name, ids, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else None
+    raise NotFound(f"{fact} {name!r}", hint=hint, param="name")

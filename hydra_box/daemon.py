@@ -27,6 +27,7 @@ from hydra_box.box import Box
 from hydra_box.catalog import DEMO_MODEL, Catalog
 from hydra_box.config import Paths, Settings, load_settings, resolve_paths
 from hydra_box.corrections import Corrections
+from hydra_box.downloads import Downloads
 from hydra_box.engines import ENGINES
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import ConfigError, HydraError
@@ -36,15 +37,21 @@ from hydra_box.gateway.relay import Relay
 from hydra_box.instances import Instances
 from hydra_box.journal import Journal
 from hydra_box.keys import KeyRing
+from hydra_box.library import Library
 from hydra_box.life import Lives
 from hydra_box.models.hub import Hub
+from hydra_box.models.hub_cache import HubCache, cache_directory
 from hydra_box.placer import Placer
 from hydra_box.planner import Planner
+from hydra_box.pulling import Puller
 from hydra_box.sampler import Sampler
 from hydra_box.services import ServiceManager
 from hydra_box.sockets import listen, listen_privately, lock
+from hydra_box.sources import Sources
 from hydra_box.store import Store
 from hydra_box.supervisor import Supervisor
+from hydra_box.transfers import Transfers
+from hydra_box.types import Service
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +135,7 @@ async def finish(box: Box, supervisor: Supervisor) -> None:
         async with asyncio.timeout(box.settings.drain_timeout_seconds):
             await box.pool.wait_all_idle()
     box.events.close()
+    await box.downloads.close()
     await supervisor.stop()
     if supervisor.failed.done():
         supervisor.failed.result()
@@ -146,7 +154,34 @@ async def assemble(
         await keys.load()
         runtimes = RuntimeManager(store, paths, ENGINES, DEMO_MODEL, environ=environ)
         await runtimes.load()
-        catalog = Catalog.load(paths, hub=Hub(environ))
+        instances = Instances(store, journal)
+
+        def known_services() -> tuple[Service, ...]:
+            return supervisor.services()
+
+        cache = HubCache(cache_directory(environ, settings.model_directory, paths.home))
+        hub = Hub(environ)
+        library = Library(
+            store=store,
+            paths=paths,
+            cache=cache,
+            settings=settings,
+            environ=environ,
+            services=known_services,
+        )
+        await library.load()
+        transfers = Transfers(cache=cache, settings=settings, environ=environ)
+        downloads = Downloads(
+            store=store,
+            journal=journal,
+            library=library,
+            transfers=transfers,
+            jobs=settings.download_jobs,
+            services=known_services,
+            changed=instances.changed.set,
+        )
+        sources = Sources(hub=hub, cache=cache, reserve_bytes=settings.disk_reserve_bytes)
+        catalog = Catalog.load(paths, hub=hub, shelf=library)
         sampler = Sampler(paths.home)
         corrections = Corrections(store, journal)
         await corrections.load()
@@ -159,8 +194,8 @@ async def assemble(
             engines=ENGINES,
             paths=paths,
             settings=settings,
+            library=library,
         )
-        instances = Instances(store, journal)
         lives = Lives(
             instances=instances,
             journal=journal,
@@ -170,13 +205,13 @@ async def assemble(
             paths=paths,
         )
         supervisor = Supervisor(
-            store=store,
             journal=journal,
             pool=pool,
             instances=instances,
             lives=lives,
             paths=paths,
             settings=settings,
+            missing=downloads.missing,
         )
         planner = Planner(
             catalog=catalog,
@@ -184,13 +219,15 @@ async def assemble(
             corrections=corrections,
             supervisor=supervisor,
             engines=ENGINES,
+            sources=sources,
         )
+        puller = Puller(catalog=catalog, placer=placer, supervisor=supervisor, sources=sources)
         services = ServiceManager(
             store=store,
             supervisor=supervisor,
             pool=pool,
             planner=planner,
-            runtimes=runtimes,
+            downloads=downloads,
             journal=journal,
             paths=paths,
         )
@@ -209,6 +246,9 @@ async def assemble(
                 planner=planner,
                 sampler=sampler,
                 services=services,
+                library=library,
+                downloads=downloads,
+                puller=puller,
                 pool=pool,
                 relay=Relay(pool, keys, ENGINES, settings),
             ),

@@ -22,6 +22,17 @@ class Instances:
         self._rows: dict[str, Instance] = {}
         self.changed = asyncio.Event()
 
+    async def clear(self) -> list[str]:
+        """Remove the rows that an earlier daemon left; their ids."""
+        left = [one.id for one in await self._store.instances()]
+        for instance_id in left:
+            await self._store.delete_instance(instance_id)
+        return left
+
+    async def delete_service(self, service_id: str) -> None:
+        """Remove the row of a service, to which rows of instances belong."""
+        await self._store.delete_service(service_id)
+
     def __getitem__(self, instance_id: str) -> Instance:
         return self._rows[instance_id]
 

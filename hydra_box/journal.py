@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from hydra_box.errors import HydraError
 from hydra_box.events import EventBus
 from hydra_box.store import Store
-from hydra_box.types import Event, Service, Severity
+from hydra_box.types import Event, Service, Severity, Transfer
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Journal:
         severity: Severity = Severity.INFO,
         service: Service | None = None,
         instance_id: str | None = None,
+        download_id: str | None = None,
     ) -> None:
         """Note that something happened; it is stored, published and logged."""
         log.log(_LEVELS[severity], "%s", message)
@@ -53,12 +54,26 @@ class Journal:
             service_id=service.id if service else None,
             service_name=service.name if service else None,
             instance_id=instance_id,
+            download_id=download_id,
         )
 
         async def store_and_publish() -> None:
             self._bus.publish(await self._store.add_event(event))
 
         self.enqueue(store_and_publish)
+
+    def tell(self, kind: str, message: str, *, download_id: str, transfer: Transfer) -> None:
+        """Publish progress; it is neither stored nor logged, because the next one replaces it."""
+        self._bus.publish(
+            Event(
+                id=0,
+                at=self._clock(),
+                kind=kind,
+                message=message,
+                download_id=download_id,
+                transfer=transfer,
+            )
+        )
 
     def enqueue(self, write: Callable[[], Awaitable[object]]) -> None:
         """Have a write carried out after those that are waiting."""

@@ -47,6 +47,8 @@ class PlanRequest(Request, frozen=True, kw_only=True):
     """``Q4_K_M``, ``AWQ``, ``BF16``: one of those on offer."""
     device: str | None = None
     """``cpu``: run on the CPU, although there is a GPU."""
+    allow_code: bool = False
+    """Let the model bring Python code, which the engine runs as this user."""
 
 
 class DeployRequest(PlanRequest, frozen=True, kw_only=True):
@@ -55,8 +57,6 @@ class DeployRequest(PlanRequest, frozen=True, kw_only=True):
     name: str | None = None
     """The service's name; None: made from the model's."""
     public: bool = False
-    allow_code: bool = False
-    """Let the model bring Python code, which the engine runs as this user."""
 
 
 class PullRequest(Request, frozen=True, kw_only=True):
@@ -217,6 +217,13 @@ class StoredModelView(Frozen, frozen=True, kw_only=True):
     problem: str | None
     services: tuple[str, ...]
     """Names of the services that it is served by."""
+
+
+class RemovedModel(Frozen, frozen=True, kw_only=True):
+    """The answer to removing a model of the library."""
+
+    name: str
+    freed_bytes: int
 
 
 class ServiceView(Frozen, frozen=True, kw_only=True):

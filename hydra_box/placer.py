@@ -77,6 +77,14 @@ class Placer:
         result = await asyncio.to_thread(decide, ask, offers, situation)
         return Decision(result=result, situation=situation)
 
+    async def check_runtime(self, plan: Plan) -> None:
+        """Return if something here can run a plan.
+
+        Raises:
+            EngineUnavailable: its engine is not installed, or does not work.
+        """
+        await self._runtimes.best(plan.engine, plan.placements[0].accelerator)
+
 
 def decide(ask: Ask, offers: Sequence[Offer], situation: Situation) -> Plan | Rejection:
     """The decision: milliseconds for one model, tenths of a second for a catalog of them.

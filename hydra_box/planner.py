@@ -10,13 +10,15 @@ import msgspec
 from hydra_box.catalog import Catalog
 from hydra_box.corrections import Corrections
 from hydra_box.engines.base import Engine
-from hydra_box.errors import InvalidRequest, NotFound
+from hydra_box.errors import InvalidRequest
 from hydra_box.messages import ModelView, PlanRequest, PlanView
+from hydra_box.models.wanted import Wanted, without_code
 from hydra_box.placer import Decision, Placer, Situation, accept, ask_for, decide, offer_of
 from hydra_box.plan.correction import correction_id
 from hydra_box.plan.names import engine_named
 from hydra_box.plan.other_models import other_models
 from hydra_box.plan_view import plan_view, shrinking_view
+from hydra_box.sources import Sources
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import (
     CPU,
@@ -36,12 +38,14 @@ from hydra_box.types import (
 
 
 class Planned(Frozen, frozen=True, kw_only=True):
-    """A model, and the plan for it that can be carried out now."""
+    """A model, and the plan for it that can be carried out."""
 
     spec: ModelSpec
     plan: Plan
     path: str
-    """The model's files on this machine."""
+    """Where its files are on this machine, or will be."""
+    wanted: Wanted | None
+    """What has to be fetched first; None: everything is here."""
 
 
 class Planner:
@@ -55,12 +59,14 @@ class Planner:
         corrections: Corrections,
         supervisor: Supervisor,
         engines: Mapping[EngineName, Engine],
+        sources: Sources,
     ) -> None:
         self._catalog = catalog
         self._placer = placer
         self._corrections = corrections
         self._supervisor = supervisor
         self._engines = engines
+        self._sources = sources
 
     async def plan(self, request: PlanRequest) -> PlanView:
         """What would run, and where; or what is missing, and what would fit.
@@ -70,7 +76,7 @@ class Planner:
             NotFound: there is no such model.
         """
         ask = ask_of(request)
-        _, decision = await self._decide(ask, request.model)
+        _, decision = await self._decide(ask, request)
         return self._view(request.model, ask, decision)
 
     async def plan_scale(self, service: Service, target: int) -> PlanView:
@@ -91,21 +97,28 @@ class Planner:
             accept(decision.result)
 
     async def decide(self, request: PlanRequest) -> Planned:
-        """The plan for a deployment of files that are here.
+        """The plan for a deployment, made of the facts of the very files that it will run on.
 
         Raises:
             DoesNotFit: with what is missing; the hint is the nearest that would fit.
-            NotFound: the model's files are not on this machine.
+            DiskFull: there is no room for what has to be fetched.
+            EngineUnavailable: the engine for it is not installed, or does not work.
+            HydraError: the hub refuses, or cannot be reached.
         """
-        spec, decision = await self._decide(ask_of(request), request.model)
+        ask = ask_of(request)
+        spec, decision = await self._decide(ask, request)
         plan = accept(decision.result)
-        if plan.offer.path is None:
-            raise NotFound(
-                f"the files of {spec.name} are not on this machine",
-                hint=f"get {plan.offer.repository} and give its path instead of {request.model}",
-                param="model",
-            )
-        return Planned(spec=spec, plan=plan, path=plan.offer.path)
+        await self._placer.check_runtime(plan)
+        if plan.offer.path is not None:
+            return Planned(spec=spec, plan=plan, path=plan.offer.path, wanted=None)
+        offer = await asyncio.to_thread(self._sources.exact, plan.offer)
+        if offer != plan.offer:
+            decision = await self._placer.place(ask, (offer,), self._supervisor.instances())
+            plan = accept(decision.result)
+        wanted, path = await asyncio.to_thread(
+            self._sources.wanted, request.model, offer, allows_code=request.allow_code
+        )
+        return Planned(spec=spec, plan=plan, path=path, wanted=wanted)
 
     async def models(self) -> tuple[ModelView, ...]:
         """The catalog, each model with what this box would do with it now."""
@@ -140,8 +153,10 @@ class Planner:
         decision = await self._placer.place(ask, (offer,), self._supervisor.instances())
         return len(placed), ask, decision
 
-    async def _decide(self, ask: Ask, model: str) -> tuple[ModelSpec, Decision]:
-        spec = await self._resolve(model)
+    async def _decide(self, ask: Ask, request: PlanRequest) -> tuple[ModelSpec, Decision]:
+        spec = await self._resolve(request.model)
+        if not request.allow_code:
+            spec = without_code(spec)
         decision = await self._placer.place(ask, spec.offers, self._supervisor.instances())
         if isinstance(decision.result, Plan) or decision.result.alternatives:
             return spec, decision

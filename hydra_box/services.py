@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from hydra_box.config import Paths
-from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.downloads import Downloads
 from hydra_box.errors import Conflict, InvalidRequest, NotFound
 from hydra_box.gateway.pool import Pool
 from hydra_box.journal import Journal
@@ -50,8 +50,8 @@ class ServiceManager:
         supervisor: Supervisor,
         pool: Pool,
         planner: Planner,
-        runtimes: RuntimeManager,
         journal: Journal,
+        downloads: Downloads,
         paths: Paths,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -59,8 +59,8 @@ class ServiceManager:
         self._supervisor = supervisor
         self._pool = pool
         self._planner = planner
-        self._runtimes = runtimes
         self._journal = journal
+        self._downloads = downloads
         self._paths = paths
         self._clock = clock
         self._services: dict[str, Service] = {}
@@ -69,6 +69,7 @@ class ServiceManager:
     async def load(self) -> None:
         """Restore every service of the store, and have the supervisor start them."""
         self._services = {one.id: one for one in await self._store.services()}
+        await self._downloads.load()
         await self._supervisor.start(self._services.values())
 
     # --- what there is -----------------------------------------------------------
@@ -134,12 +135,14 @@ class ServiceManager:
         if request.name is not None:
             self._check_free(check_service_name(request.name))
         planned = await self._planner.decide(request)
-        await self._runtimes.best(planned.plan.engine, planned.plan.placements[0].accelerator)
         options = planned.plan.placements[0].options
         async with self._writing:
             taken = {one.name for one in self._present()}
             name = request.name or suggest_service_name(request.model, taken)
             self._check_free(name)
+            download = None
+            if planned.wanted is not None:
+                download = await self._downloads.want(planned.wanted, pulled=False)
             service = Service(
                 id=f"svc-{secrets.token_hex(6)}",
                 name=name,
@@ -154,6 +157,8 @@ class ServiceManager:
                 slots=options.slots,
                 desired_instances=request.instances,
                 on_cpu=request.device is not None,
+                allows_code=request.allow_code,
+                download_id=None if download is None else download.id,
                 desired_state=DesiredState.RUNNING,
                 created_at=self._clock(),
             )
@@ -227,7 +232,9 @@ class ServiceManager:
                     hint=f"to delete it: hydra-box delete {service.name} --confirm {service.name}",
                     param="confirm",
                 )
-            return await self._save(service, desired_state=DesiredState.DELETED)
+            view = await self._save(service, desired_state=DesiredState.DELETED)
+            await self._downloads.release(service)
+            return view
 
     # --- inside --------------------------------------------------------------------
 
@@ -310,8 +317,9 @@ class ServiceManager:
             instances=tuple(self._view_instance(one, service) for one in instances),
             created_at=service.created_at,
             stats=self._pool.stats(service.id),
-            reason=service_reason(instances),
+            reason=service_reason(instances, self._downloads.missing(service)),
             progress=self._supervisor.progress_of(service) if waits else None,
+            download=self._downloads.view_of(service),
         )
 
     def _view_instance(self, instance: Instance, service: Service) -> InstanceView:

@@ -23,8 +23,8 @@ from hydra_box.plan import reconcile as plan
 from hydra_box.plan.lifecycle import HAS_PROCESS
 from hydra_box.plan.status import service_reason, service_status
 from hydra_box.process import reap_leftovers, rotate
-from hydra_box.store import Store
 from hydra_box.types import (
+    Download,
     Instance,
     InstanceState,
     Service,
@@ -43,16 +43,17 @@ class Supervisor:
     def __init__(
         self,
         *,
-        store: Store,
         journal: Journal,
         pool: Pool,
         instances: Instances,
         lives: Lives,
         paths: Paths,
         settings: Settings,
+        missing: Callable[[Service], Download | None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        """Make it; ``missing`` tells the download that a service still waits for."""
+        self._missing = missing
         self._journal = journal
         self._pool = pool
         self._instances = instances
@@ -87,7 +88,7 @@ class Supervisor:
 
     def status_of(self, service: Service) -> ServiceStatus:
         """What a service is doing."""
-        return service_status(service, self.instances_of(service.id))
+        return service_status(service, self.instances_of(service.id), self._missing(service))
 
     def progress_of(self, service: Service) -> str | None:
         """What the first loading instance of a service is doing, in a few words."""
@@ -107,9 +108,8 @@ class Supervisor:
                 f"ended {len(pids)} engine processes that an earlier daemon left: {pids}",
                 severity=Severity.WARNING,
             )
-        for row in await self._store.instances():
-            self._remove_files(row.id)
-            await self._store.delete_instance(row.id)
+        for instance_id in await self._instances.clear():
+            self._remove_files(instance_id)
         for service in services:
             self.put_service(service)
         self._spawn_task(self._reconcile_forever(), "reconcile")
@@ -143,7 +143,9 @@ class Supervisor:
             self._instances.changed.clear()
             now = self._clock()
             instances = self._instances.all()
-            for action in plan.reconcile(self._services.values(), instances, now=now):
+            services = tuple(self._services.values())
+            waiting = {one.id for one in services if self._missing(one)}
+            for action in plan.reconcile(services, instances, now=now, waiting=waiting):
                 if not self._closing:
                     await self._apply(action)
             for service in list(self._services.values()):
@@ -219,7 +221,7 @@ class Supervisor:
         self._pool.drop_service(service.id)
         # The last rows of its instances are written first: they belong to the service's row.
         await self._journal.flush()
-        await self._store.delete_service(service.id)
+        await self._instances.delete_service(service.id)
         del self._services[service.id]
         self._statuses.pop(service.id, None)
         self._journal.record("service.deleted", f"{service.name} is deleted", service=service)
@@ -228,8 +230,9 @@ class Supervisor:
 
     def _publish_status(self, service: Service) -> None:
         instances = self.instances_of(service.id)
-        status = service_status(service, instances)
-        self._pool.put_service(service, status, service_reason(instances))
+        download = self._missing(service)
+        status = service_status(service, instances, download)
+        self._pool.put_service(service, status, service_reason(instances, download))
         if self._statuses.get(service.id) is not status:
             self._statuses[service.id] = status
             self._journal.record(

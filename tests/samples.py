@@ -11,16 +11,21 @@ from hydra_box.types import (
     Accelerator,
     ApiKey,
     DesiredState,
+    Download,
     EngineName,
     Event,
     Frozen,
     Instance,
     InstanceState,
+    ModelFile,
     Runtime,
     RuntimeSource,
     Scope,
     Service,
+    StoredAs,
+    StoredModel,
     User,
+    WeightFormat,
 )
 
 T = TypeVar("T", bound=Frozen)
@@ -72,6 +77,38 @@ def a_key(name: str = "laptop", **changes: Any) -> ApiKey:
         "created_at": 30.0,
     }
     return ApiKey(**values | changes)
+
+
+def a_download(id: str = "dl-0123456789ab", **changes: Any) -> Download:
+    """A queued download of one small file."""
+    values: dict[str, Any] = {
+        "id": id,
+        "model": "hf:someone/tiny:Q8_0",
+        "repository": "someone/tiny",
+        "revision": "0" * 40,
+        "format": WeightFormat.GGUF,
+        "quantization": "Q8_0",
+        "files": (ModelFile(name="tiny-Q8_0.gguf", size_bytes=1000, digest="a" * 64),),
+        "created_at": 50.0,
+    }
+    return Download(**values | changes)
+
+
+def a_stored_model(name: str = "hf:someone/tiny:Q8_0", **changes: Any) -> StoredModel:
+    """A whole model in the hub's cache."""
+    values: dict[str, Any] = {
+        "id": f"mdl-{name}",
+        "name": name,
+        "stored_as": StoredAs.HUB,
+        "path": f"/cache/{name}.gguf",
+        "format": WeightFormat.GGUF,
+        "quantization": "Q8_0",
+        "repository": "someone/tiny",
+        "revision": "0" * 40,
+        "files": (ModelFile(name="tiny-Q8_0.gguf", size_bytes=1000, digest="a" * 64),),
+        "added_at": 60.0,
+    }
+    return StoredModel(**values | changes)
 
 
 def an_event(message: str = "qwen2 was deployed", **changes: Any) -> Event:

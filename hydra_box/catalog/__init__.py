@@ -7,17 +7,20 @@ and replace those of the same id.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from hydra_box.catalog.entry import Entry
 from hydra_box.catalog.file import read_entries
+from hydra_box.catalog.reference import PREFIX, HubReference, is_reference, is_repository, parse
 from hydra_box.catalog.specs import ASSETS, spec_of_entry, spec_of_files, spec_of_offers
 from hydra_box.config import Paths
-from hydra_box.errors import HydraError, NotFound, Unavailable
-from hydra_box.types import ModelSpec, Offer, WeightFormat
+from hydra_box.errors import HydraError, InvalidRequest, NotFound, Unavailable
+from hydra_box.models.facts import read_facts
+from hydra_box.types import ModelSpec, Offer, StoredModel, WeightFormat
 
 if TYPE_CHECKING:
     from hydra_box.models.hub import Hub
@@ -25,8 +28,21 @@ if TYPE_CHECKING:
 DEMO_MODEL = ASSETS / "demo" / "hydra-box-demo.gguf"
 """The model that is part of the package; runtimes are verified on it."""
 
-_HUB = "hf:"
-_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+class Shelf(Protocol):
+    """The models on this machine's disks, as far as the catalog asks for them."""
+
+    def list(self) -> tuple[StoredModel, ...]:
+        """Every one."""
+
+    def find(
+        self,
+        repository: str,
+        format: WeightFormat,
+        quantization: str | None,
+        revision: str | None = None,
+    ) -> StoredModel | None:
+        """The one with these weights; of several revisions the newest."""
 
 
 class Catalog:
@@ -35,13 +51,20 @@ class Catalog:
     Blocking where it reads files or asks the hub. Specs that no file can change are kept.
     """
 
-    def __init__(self, entries: Mapping[str, Entry], *, hub: Hub | None = None) -> None:
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        *,
+        hub: Hub | None = None,
+        shelf: Shelf | None = None,
+    ) -> None:
         self._entries = dict(sorted(entries.items()))
         self._hub = hub
+        self._shelf = shelf
         self._kept: dict[str, ModelSpec] = {}
 
     @classmethod
-    def load(cls, paths: Paths, *, hub: Hub | None = None) -> Catalog:
+    def load(cls, paths: Paths, *, hub: Hub | None = None, shelf: Shelf | None = None) -> Catalog:
         """Read the packaged catalog and the owner's.
 
         Raises:
@@ -52,7 +75,7 @@ class Catalog:
         owners = paths.home / "models.toml"
         if owners.exists():
             entries |= read_entries(owners)
-        return cls(entries, hub=hub)
+        return cls(entries, hub=hub, shelf=shelf)
 
     @property
     def entries(self) -> Mapping[str, Entry]:
@@ -80,8 +103,8 @@ class Catalog:
     def resolve(self, model: str) -> ModelSpec:
         """The model that ``model`` names.
 
-        A catalog id, ``hf:org/repo[:file]``, or the path of a GGUF file or of a directory with
-        safetensors.
+        A catalog id, ``hf:org/repo[:file or quantisation][@revision]``, the name of a model in
+        the library, or the path of a GGUF file or of a directory with safetensors.
 
         Raises:
             NotFound: no such id (with the nearest ids), file, directory or repository.
@@ -91,18 +114,42 @@ class Catalog:
 
         """
         if model in self._entries:
-            return self._read(model)
-        if model.startswith(_HUB):
+            return self._with_files(self._read(model))
+        stored = {one.name: one for one in self._stored()}
+        if model in stored:
+            one = stored[model]
+            return spec_of_offers(model, model, (_offer_of_stored(one),))
+        if is_reference(model):
             return self._spec_of_repository(model)
         if "/" in model or model.endswith(".gguf"):
             return _spec_of_path(model)
-        near = difflib.get_close_matches(model, self._entries, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(model, [*self._entries, *stored], n=3, cutoff=0.5)
         which = f"did you mean {', '.join(near)}" if near else "`hydra-box models list` has them"
         raise NotFound(
             f"the catalog has no model {model!r}",
             hint=f"{which}; or give hf:org/repo, or the path of a GGUF file or a model directory",
             param="model",
         )
+
+    def on_the_hub(self, model: str) -> ModelSpec:
+        """What ``model`` names on the hub, whether it is on this machine or not.
+
+        Raises:
+            InvalidRequest: it is on this machine only.
+            HydraError: as ``resolve``.
+
+        """
+        if is_reference(model):
+            return self._ask_hub(model, parse(model))
+        spec = self._read(model) if model in self._entries else self.resolve(model)
+        offers = tuple(one for one in spec.offers if one.repository is not None)
+        if not offers:
+            raise InvalidRequest(
+                f"{model} does not come from the hub",
+                hint="to take it into the library: hydra-box models import PATH",
+                param="model",
+            )
+        return msgspec.structs.replace(spec, offers=offers)
 
     def _specs(self) -> Iterator[ModelSpec | str]:
         """Each entry's spec, or what is wrong with it."""
@@ -111,7 +158,7 @@ class Catalog:
             if id in unread:
                 continue
             try:
-                yield self._spec(id)
+                yield self._with_files(self._spec(id))
             except HydraError as error:
                 yield f"model {id!r}: {error.message}"
 
@@ -149,15 +196,60 @@ class Catalog:
         return tuple(found)
 
     def _spec_of_repository(self, model: str) -> ModelSpec:
-        repository, _, file = model.removeprefix(_HUB).partition(":")
-        if not _REPOSITORY.fullmatch(repository):
-            raise NotFound(
-                f"{model!r} is not the name of a hub repository",
-                hint="write hf:org/repo, or hf:org/repo:Q4_K_M for one quantisation of it",
-                param="model",
+        reference = parse(model)
+        try:
+            spec = self._ask_hub(model, reference)
+        except Unavailable:
+            # What is on the disk can be served without the hub.
+            offers = self._offers_on_disk(reference)
+            if not offers:
+                raise
+            return spec_of_offers(model, _short(reference), offers)
+        return self._with_files(spec)
+
+    def _ask_hub(self, model: str, reference: HubReference) -> ModelSpec:
+        offers = self._reachable().offers(
+            reference.repository, revision=reference.revision, file=reference.file
+        )
+        return spec_of_offers(model, _short(reference), offers)
+
+    def _offers_on_disk(self, reference: HubReference) -> tuple[Offer, ...]:
+        """What the library has of a repository, at the commit if one is asked for."""
+        wanted = (reference.file or "").upper()
+        return tuple(
+            _offer_of_stored(one)
+            for one in self._stored()
+            if one.repository == reference.repository
+            and (reference.branch is not None or one.revision == reference.revision)
+            and (
+                reference.file is None
+                or one.quantization == wanted
+                or reference.file in {file.name for file in one.files}
             )
-        offers = self._reachable().offers(repository, file=file or None)
-        return spec_of_offers(model, repository.rpartition("/")[2], offers)
+        )
+
+    def _with_files(self, spec: ModelSpec) -> ModelSpec:
+        """The model, its offers read from the files that the library has of them."""
+        offers = tuple(self._with_file(one) for one in spec.offers)
+        return msgspec.structs.replace(spec, offers=offers) if offers != spec.offers else spec
+
+    def _with_file(self, offer: Offer) -> Offer:
+        if offer.path is not None or offer.repository is None or self._shelf is None:
+            return offer
+        facts = offer.facts
+        stored = self._shelf.find(
+            offer.repository, facts.format, facts.quantization, offer.revision
+        )
+        if stored is None or stored.problem is not None:
+            return offer
+        try:
+            return _offer_of_stored(stored)
+        except HydraError:
+            # Its files were taken away: they can be fetched again.
+            return offer
+
+    def _stored(self) -> tuple[StoredModel, ...]:
+        return () if self._shelf is None else self._shelf.list()
 
     def _reachable(self) -> Hub:
         if self._hub is None:
@@ -180,8 +272,22 @@ def _spec_of_path(model: str) -> ModelSpec:
     try:
         return spec_of_files(str(path), name, (path,))
     except NotFound as error:
-        if _REPOSITORY.fullmatch(model):
+        if is_repository(model):
             raise NotFound(
-                error.message, hint=f"{_HUB}{model} is the repository on the hub", param="model"
+                error.message, hint=f"{PREFIX}{model} is the repository on the hub", param="model"
             ) from error
         raise
+
+
+def _short(reference: HubReference) -> str:
+    return reference.repository.rpartition("/")[2]
+
+
+def _offer_of_stored(model: StoredModel) -> Offer:
+    """The offer of weights that are on the disk; their facts are read from them."""
+    return Offer(
+        facts=read_facts(Path(model.path)),
+        path=model.path,
+        repository=model.repository,
+        revision=model.revision,
+    )

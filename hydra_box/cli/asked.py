@@ -23,6 +23,7 @@ class Asked(TypedDict):
     engine: str | None
     quantization: str | None
     cpu: bool
+    allow_code: bool
 
 
 class Wanted(TypedDict):
@@ -34,6 +35,7 @@ class Wanted(TypedDict):
     engine: str | None
     quantization: str | None
     device: str | None
+    allow_code: bool
 
 
 def plan_options(command: F) -> F:
@@ -52,6 +54,7 @@ def wanted(asked: Asked) -> Wanted:
         "engine": asked["engine"],
         "quantization": asked["quantization"],
         "device": CPU if asked["cpu"] else None,
+        "allow_code": asked["allow_code"],
     }
 
 
@@ -100,4 +103,9 @@ _OPTIONS = (
         help="One of those on offer, as Q4_K_M or BF16 [default: the best that fits].",
     ),
     click.option("--cpu", is_flag=True, help="On the CPU, although there may be a GPU."),
+    click.option(
+        "--allow-code",
+        is_flag=True,
+        help="Run Python code that the model brings: it can do all that you can.",
+    ),
 )

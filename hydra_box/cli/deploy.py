@@ -21,6 +21,7 @@ from hydra_box.messages import DeployRequest
     examples=(
         "hydra-box deploy demo --cpu --wait",
         "hydra-box deploy ./qwen2.gguf --name qwen2 --instances 2 --context-length 8192",
+        "hydra-box deploy hf:Qwen/Qwen3-8B-GGUF:Q4_K_M --wait",
         "hydra-box deploy qwen3-8b --engine llama.cpp --quantization Q4_K_M --dry-run",
     ),
 )
@@ -41,7 +42,7 @@ def deploy(
     wait: bool,
     **asked: Unpack[Asked],
 ) -> None:
-    """Deploy MODEL as a service: a catalog id (see `models list`) or a path of weights.
+    """Deploy MODEL as a service: a catalog id (see `models list`), hf:org/repo, or a path.
 
     What is not asked for is chosen; `plan` and --dry-run show it before.
     """

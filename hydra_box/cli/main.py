@@ -26,7 +26,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "status": ("status", "Show the box, its services and what needs attention."),
     "gpus": ("gpus", "Show the GPUs, CPU, memory and disk of this machine."),
     "doctor": ("doctor", "Find what is wrong with this box, and what to do about it."),
-    "models": ("models", "List the catalog, and what this box would do with each model."),
+    "models": ("models", "List the catalog; fetch, import, verify and remove models."),
     "plan": ("plan", "Show what would run where for a model, and why; change nothing."),
     "deploy": ("deploy", "Deploy a model as a service."),
     "scale": ("scale", "Change how many instances a service has."),

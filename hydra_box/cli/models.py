@@ -8,11 +8,12 @@ from typing import Final
 
 import click
 
+from hydra_box.cli import render_stored, stored
 from hydra_box.cli.connection import connect
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put, style, table
 from hydra_box.cli.verb import Verb, VerbGroup
-from hydra_box.messages import ModelView
+from hydra_box.messages import ModelView, StoredModelView
 from hydra_box.types import Hosting, Modality
 
 WIDTH: Final = 100
@@ -26,7 +27,7 @@ _HOSTING: Final[dict[tuple[Hosting, ...], str]] = {
 @click.group(cls=VerbGroup, examples=("hydra-box models list", "hydra-box models show qwen3-8b"))
 @click.pass_context
 def models(ctx: click.Context) -> None:
-    """List the base models that can be deployed by name, and what this box would do with them."""
+    """Base models: the catalog, what this box would do with each, and the files on the disk."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_models)
 
@@ -62,13 +63,25 @@ def list_models(
 @click.argument("id")
 @click.pass_obj
 def show(options: Options, id: str) -> None:
-    """Show all that is known of the model ID."""
+    """Show all that is known of the model ID: of the catalog, the hub, the library, or a path."""
     with connect(options) as client:
         view = client.model(id)
+        here = [one for one in client.library() if id == one.name or _is_of(one, view)]
     if options.json:
         emit(view)
-    else:
-        put(_page(view))
+        return
+    put(_page(view))
+    if here:
+        put(f"\n{render_stored.library(here)}")
+
+
+def _is_of(stored: StoredModelView, view: ModelView) -> bool:
+    """Whether files on the disk are of one of a model's repositories."""
+    return stored.repository is not None and stored.repository in view.repositories
+
+
+for _command in stored.COMMANDS:
+    models.add_command(_command)
 
 
 def _table(views: Sequence[ModelView]) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from hydra_box.cli.output import count, say
+from hydra_box.cli import transfer_bar
+from hydra_box.cli.output import count, say, size
 from hydra_box.cli.progress import Progress
 from hydra_box.client import Client
-from hydra_box.errors import Conflict, EngineError, NotFound
-from hydra_box.messages import DeployRequest, ServiceView
-from hydra_box.types import InstanceState, ServiceStatus
+from hydra_box.errors import Conflict, DownloadFailed, EngineError, NotFound
+from hydra_box.messages import DeployRequest, DownloadView, ServiceView
+from hydra_box.types import DownloadState, InstanceState, ServiceStatus
 
 POLL_SECONDS: Final = 0.25
 
@@ -31,6 +32,7 @@ def wait_running(client: Client, service: ServiceView) -> ServiceView:
 
     Raises:
         EngineError: the instances that are missing have failed for good.
+        DownloadFailed: its model could not be fetched.
         Conflict: it was stopped, deleted or replaced meanwhile.
 
     """
@@ -50,6 +52,42 @@ def wait_running(client: Client, service: ServiceView) -> ServiceView:
             _check_not_failed(view)
             progress.show(_doing(view))
             time.sleep(POLL_SECONDS)
+
+
+def wait_fetched(client: Client, download: DownloadView) -> DownloadView:
+    """Wait until a download is done.
+
+    Raises:
+        DownloadFailed: it has given up; what has arrived is kept.
+        Conflict: it was paused meanwhile.
+
+    """
+    with Progress() as progress:
+        try:
+            while True:
+                view = client.download(download.id)
+                if view.state is DownloadState.DONE:
+                    progress.done(f"{view.model} is here, {size(view.transfer.total_bytes)}")
+                    return view
+                _check_not_over(view)
+                progress.show(f"{view.model} {transfer_bar.line(view)}")
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            progress.done()
+            say(f"the download goes on; hydra-box models pause {download.id} stops it")
+            raise
+
+
+def _check_not_over(view: DownloadView) -> None:
+    again = f"hydra-box models resume {view.id} goes on"
+    if view.state is DownloadState.PAUSED:
+        raise Conflict(f"the download of {view.model} was paused", hint=again)
+    if view.state is DownloadState.FAILED:
+        fact, _, hint = (view.reason or "it gave no reason").partition("; hint: ")
+        raise DownloadFailed(
+            f"the download of {view.model} failed: {fact}",
+            hint=f"{hint}; {again}" if hint else again,
+        )
 
 
 def wait_stopped(client: Client, service: ServiceView) -> ServiceView:
@@ -109,6 +147,12 @@ def _check_not_failed(view: ServiceView) -> None:
     reasons = [one.reason for one in view.instances if one.reason]
     reason = view.reason or (reasons[0] if reasons else "it gave no reason")
     fact, _, hint = reason.partition("; hint: ")
+    if view.download is not None:
+        again = f"hydra-box models resume {view.download.id} goes on"
+        raise DownloadFailed(
+            f"the service {view.name} FAILED, its model could not be fetched: {fact}",
+            hint=f"{hint}; {again}" if hint else again,
+        )
     logs = f"hydra-box logs {view.name} shows what its engine printed"
     raise EngineError(
         f"the service {view.name} FAILED, {_ready(view)} ready: {fact}",
@@ -121,6 +165,8 @@ def _ready(view: ServiceView) -> str:
 
 
 def _doing(view: ServiceView) -> str:
+    if view.download is not None:
+        return f"{view.name} {view.status}: {transfer_bar.line(view.download)}"
     told = view.progress or view.reason
     return f"{view.name} {view.status}: {_ready(view)} ready{f', {told}' if told else ''}"
 

@@ -120,6 +120,7 @@ class Vllm:
                 *("--uds", launch.socket_path),
                 *self.flags(launch.options, accelerator, facts),
                 *parsers.flags,
+                *(("--trust-remote-code",) if launch.allows_code else ()),
                 *("--allowed-media-domains", NO_DOMAIN),
                 *("--shutdown-timeout", str(SHUTDOWN_SECONDS)),
                 "--enable-prompt-tokens-details",

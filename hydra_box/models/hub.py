@@ -30,7 +30,8 @@ from hydra_box.models.safetensors_files import (
     shard_names,
 )
 from hydra_box.models.safetensors_header import SafeTensor, read_tensors
-from hydra_box.types import FactsSource, ModelFacts, Offer, WeightFile
+from hydra_box.models.wanted import Wanted, wanted_files
+from hydra_box.types import FactsSource, ModelFacts, Offer, WeightFile, WeightFormat
 
 JSON_LIMIT_BYTES = 32 * 1024 * 1024
 FIRST_PIECE_BYTES = 128 * 1024
@@ -86,6 +87,61 @@ class Hub:
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return found
+
+    def exact(self, offer: Offer) -> Offer:
+        """The offer as its repository has it now: pinned to a commit, with the names of its files.
+
+        One that was computed from the catalog knows neither.
+
+        Raises:
+            NotFound: the repository has no such weights any more.
+            HydraError: as ``offers``.
+
+        """
+        if offer.facts.source is FactsSource.HUB:
+            return offer
+        facts, repository = offer.facts, offer.repository or ""
+        is_gguf = facts.format is WeightFormat.GGUF
+        found = self.offers(
+            repository, revision=offer.revision, file=facts.quantization if is_gguf else None
+        )
+        for one in found:
+            if one.facts.format is facts.format:
+                return one
+        raise NotFound(
+            f"{repository} has no weights in {facts.format}, which the catalog says it has",
+            hint="correct its entry in models.toml, or name another repository: hf:org/repo",
+            param="model",
+        )
+
+    def wanted(self, model: str, offer: Offer, *, branch: str | None, allows_code: bool) -> Wanted:
+        """What has to be fetched for an exact offer.
+
+        Args:
+            model: the MODEL as it was asked for.
+            offer: pinned to a commit, see ``exact``.
+            branch: the branch that leads to the commit, if one was asked for.
+            allows_code: fetch the repository's Python code, too.
+
+        Raises:
+            DownloadFailed: the hub has no checksum of one of its files.
+            HydraError: as ``offers``.
+
+        """
+        repository = offer.repository or ""
+        with HubClient(self._environ) as client:
+            snapshot = client.snapshot(repository, offer.revision)
+        facts = offer.facts
+        return Wanted(
+            model=model,
+            repository=repository,
+            revision=snapshot.revision,
+            branch=branch,
+            format=facts.format,
+            quantization=facts.quantization,
+            files=wanted_files(facts, snapshot.sizes, snapshot.digests, allows_code=allows_code),
+            allows_code=allows_code,
+        )
 
 
 def _facts(client: HubClient, snapshot: Snapshot, file: str | None) -> list[ModelFacts]:

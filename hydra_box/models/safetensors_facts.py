@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from hydra_box.errors import InvalidModel
 from hydra_box.models.architectures import NATIVE
 from hydra_box.models.config_hybrids import hybrid_caches
 from hydra_box.models.config_quantization import packed_bits, parameters, quantization_name
@@ -66,12 +65,10 @@ def safetensors_facts(repository: Repository, source: FactsSource) -> ModelFacts
     """The facts of the model.
 
     Raises:
-        InvalidModel: the configuration lacks something, is of an unknown kind, or the model needs
-            code of its own.
+        InvalidModel: the configuration lacks something, or is of an unknown kind.
 
     """
     config = repository.config
-    _refuse_own_code(config)
     shape = shape_of_config(config)
     values = ConfigValues(config)
     parts = _Parts(repository.tensors, shape)
@@ -98,6 +95,7 @@ def safetensors_facts(repository: Repository, source: FactsSource) -> ModelFacts
         has_chat_template=repository.has_template_in_tokenizer
         or not CHAT_TEMPLATES.isdisjoint(repository.names),
         has_pooling=modality in {Modality.EMBEDDING, Modality.RERANK},
+        needs_code=bool(config.get("auto_map")) and config.get("model_type") not in NATIVE,
     )
 
 
@@ -157,17 +155,6 @@ class _Parts:
         else:
             self.other += size
         return True
-
-
-def _refuse_own_code(config: Mapping[str, object]) -> None:
-    family = config.get("model_type")
-    if config.get("auto_map") and family not in NATIVE:
-        raise InvalidModel(
-            f"a model of type {family!r} needs code of its own (auto_map in its config.json)",
-            hint="code from a model's repository is never run here; use its GGUF file, or another "
-            "model",
-            param="model",
-        )
 
 
 def _modality(values: ConfigValues, names: Collection[str]) -> Modality:

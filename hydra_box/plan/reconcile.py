@@ -58,9 +58,20 @@ _LEAST_WORTH_KEEPING = (S.FAILED, S.BACKOFF, S.PENDING, S.STARTING, S.READY)
 
 
 def reconcile(
-    services: Iterable[Service], instances: Collection[Instance], *, now: float
+    services: Iterable[Service],
+    instances: Collection[Instance],
+    *,
+    now: float,
+    waiting: Collection[str] = (),
 ) -> list[Action]:
-    """What has to be done so that ``instances`` become what ``services`` ask for."""
+    """What has to be done so that ``instances`` become what ``services`` ask for.
+
+    Args:
+        services: the desired state.
+        instances: the actual state.
+        now: Unix time.
+        waiting: ids of services whose models are not here yet; they get no instance before.
+    """
     services = list(services)
     by_service: dict[str, list[Instance]] = {service.id: [] for service in services}
     actions: list[Action] = []
@@ -70,7 +81,8 @@ def reconcile(
         else:
             actions += _end(instance)
     for service in services:
-        actions += _reconcile_service(service, by_service[service.id], now)
+        present = by_service[service.id]
+        actions += _reconcile_service(service, present, now, has_model=service.id not in waiting)
     # Last, because they take a while: nothing else in the list may be overtaken by events.
     return actions + [
         ForgetService(service_id=service.id)
@@ -79,8 +91,10 @@ def reconcile(
     ]
 
 
-def _reconcile_service(service: Service, instances: list[Instance], now: float) -> list[Action]:
-    running = service.desired_state is DesiredState.RUNNING
+def _reconcile_service(
+    service: Service, instances: list[Instance], now: float, *, has_model: bool
+) -> list[Action]:
+    running = service.desired_state is DesiredState.RUNNING and has_model
     wanted = service.desired_instances if running else 0
     present = sorted((one for one in instances if one.state in COUNTS_AS_WANTED), key=_worth)
     surplus = max(0, len(present) - wanted)

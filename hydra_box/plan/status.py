@@ -5,18 +5,33 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from hydra_box.plan.lifecycle import COUNTS_AS_WANTED
-from hydra_box.types import DesiredState, Instance, InstanceState, Service, ServiceStatus
+from hydra_box.types import (
+    DesiredState,
+    Download,
+    DownloadState,
+    Instance,
+    InstanceState,
+    Service,
+    ServiceStatus,
+)
 
 S = InstanceState
 
+_RESUME = "hint: hydra-box models resume"
 
-def service_status(service: Service, instances: Collection[Instance]) -> ServiceStatus:
+
+def service_status(
+    service: Service, instances: Collection[Instance], download: Download | None = None
+) -> ServiceStatus:
     """One word for what the service is doing.
+
+    ``download`` is the one that it waits for, if its model is not here yet.
 
     1. DELETING: its owner deleted it; its instances are on their way out.
     2. STOPPED: its owner stopped it.
     3. RUNNING: as many instances are ready as are wanted, and none is on its way out.
-    4. FAILED: none is ready, and none will be without help: all that are wanted gave up.
+    4. FAILED: none is ready, and none will be without help: all that are wanted gave up, or the
+       download did.
     5. SCALING: some are ready, but not the number that is wanted.
     6. DEPLOYING: none is ready yet.
     """
@@ -24,20 +39,28 @@ def service_status(service: Service, instances: Collection[Instance]) -> Service
         return ServiceStatus.DELETING
     if service.desired_state is DesiredState.STOPPED:
         return ServiceStatus.STOPPED
-    states = [instance.state for instance in instances]
+    if download is not None and download.state is DownloadState.FAILED:
+        return ServiceStatus.FAILED
+    return _status_of(service.desired_instances, [one.state for one in instances])
+
+
+def _status_of(wanted: int, states: list[InstanceState]) -> ServiceStatus:
+    """What a service that shall run is doing (cases 3 to 6)."""
     ready = states.count(S.READY)
     leaving = states.count(S.DRAINING) + states.count(S.STOPPING)
-    if ready == service.desired_instances and not leaving:
+    if ready == wanted and not leaving:
         return ServiceStatus.RUNNING
     if ready:
         return ServiceStatus.SCALING
     present = [state for state in states if state in COUNTS_AS_WANTED]
-    if len(present) >= service.desired_instances and set(present) == {S.FAILED}:
+    if len(present) >= wanted and set(present) == {S.FAILED}:
         return ServiceStatus.FAILED
     return ServiceStatus.DEPLOYING
 
 
-def service_reason(instances: Collection[Instance]) -> str | None:
-    """The newest reason among the instances that are not serving."""
+def service_reason(instances: Collection[Instance], download: Download | None = None) -> str | None:
+    """What is wrong with its download, or the newest reason of instances that are not serving."""
+    if download is not None and download.state in (DownloadState.FAILED, DownloadState.PAUSED):
+        return download.reason or f"its download is {download.state}; {_RESUME} {download.id}"
     troubled = [one for one in instances if one.state in (S.FAILED, S.BACKOFF) and one.reason]
     return max(troubled, key=lambda one: one.created_at).reason if troubled else None

@@ -126,6 +126,7 @@ def m003_models(db: sqlite_utils.Database) -> None:
             model TEXT NOT NULL,
             repository TEXT NOT NULL,
             revision TEXT NOT NULL,
+            branch TEXT,
             format TEXT NOT NULL,
             quantization TEXT,
             files TEXT NOT NULL,

@@ -85,6 +85,8 @@ class Launch(Frozen, frozen=True, kw_only=True):
     device: str
     """``cpu``, or the UUIDs of GPUs joined by commas."""
     options: EngineOptions
+    allows_code: bool = False
+    """Its owner lets the model bring Python code."""
 
     @property
     def devices(self) -> tuple[str, ...]:

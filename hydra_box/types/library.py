@@ -41,6 +41,8 @@ class Download(Frozen, frozen=True, kw_only=True):
     repository: str
     revision: str
     """The commit."""
+    branch: str | None = None
+    """The branch that led to it, if one did."""
     format: WeightFormat
     quantization: str | None = None
     files: tuple[ModelFile, ...]

@@ -130,6 +130,8 @@ class ModelFacts(Frozen, frozen=True, kw_only=True):
     has_chat_template: bool
     has_pooling: bool = False
     """It is an embedding model, which says itself how to make one vector of many."""
+    needs_code: bool = False
+    """No engine knows its architecture: only the Python code in its repository can run it."""
 
     @property
     def weight_bytes(self) -> int:

@@ -142,6 +142,7 @@ def test_a_modality_that_is_none(models: Cli) -> None:
 def test_one_model_in_full(ask: Cli, fake: FakeBox) -> None:
     fake.says(f"GET /api/v1/models/{LARGE.id}", LARGE)
     fake.says("GET /api/v1/models/small", SMALL)
+    fake.says("GET /api/v1/library", [])
     shown = ask("models", "show", LARGE.id).out
     assert "parameters  684.5 B, 37.0 B active" in shown
     assert "on offer    BF16, Q8_0, Q4_K_M" in shown

@@ -190,8 +190,10 @@ def test_plan_asks_and_prints(ask: Cli, fake: FakeBox) -> None:
         "engine": None,
         "quantization": None,
         "device": "cpu",
+        "allow_code": False,
     }
-    assert default == {**dict.fromkeys(asked), "model": "qwen3-8b", "instances": 1}
+    given = {"model": "qwen3-8b", "instances": 1, "allow_code": False}
+    assert default == {**dict.fromkeys(asked), **given}
 
 
 def test_the_json_of_a_plan_has_the_keys_that_scripts_rely_on() -> None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
+CHUNK_BYTES = 64 * 1024
 LARGE = (".gguf", ".safetensors", ".bin")
 """Files that the hub keeps apart (LFS, Xet) and answers with a redirect for."""
 
@@ -38,7 +40,7 @@ class Request:
 
 @dataclass
 class FakeHub:
-    """Two servers; set the attributes before asking."""
+    """Two servers; the attributes may be set while they run."""
 
     root: Path
     token: str = "hf_secret"
@@ -49,9 +51,22 @@ class FakeHub:
     ignores_ranges: bool = False
     status: int | None = None
     """Answer everything with this."""
+    refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    """Status and headers of the next answers for files; each is given once."""
+    breaks: Iterator[int] = field(default_factory=lambda: iter(()))
+    """After how many bytes the next answers with a file break off."""
+    spoilt: Iterator[bool] = field(default_factory=lambda: iter(()))
+    """Whether the next answers with a file have a wrong byte."""
+    signature_uses: int | None = None
+    """How often an address that the hub redirects to is good; None: for ever."""
     requests: list[Request] = field(default_factory=list)
     pieces: list[int] = field(default_factory=list)
-    """Bytes of each file, or range of one, that was sent."""
+    """Bytes of each file, or range of one, that was asked for and given."""
+    sent: dict[str, int] = field(default_factory=dict)
+    """File to the bytes of it that went out."""
+    signatures: list[int] = field(default_factory=list)
+    """Uses that are left of each redirect's address."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
         self._hub = _start(partial(_HubHandler, self))
@@ -77,6 +92,13 @@ class FakeHub:
     def cdn_url(self) -> str:
         """The other origin."""
         return f"http://127.0.0.1:{self._cdn.server_port}"
+
+    def sent_bytes(self, repository: str) -> int:
+        """Bytes of a repository's files that went out, ranges of headers included."""
+        with self.lock:
+            return sum(
+                count for name, count in self.sent.items() if name.startswith(f"{repository}/")
+            )
 
     def environ(self, *, token: str | None = None) -> dict[str, str]:
         """An environment that leads to this hub and to no token of the user's."""
@@ -168,21 +190,51 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_file(self, path: Path, **headers: str) -> None:
         """A file, or the range of it that was asked for."""
+        with self.hub.lock:
+            if self.hub.refusals:
+                status, told = self.hub.refusals.pop(0)
+                self.fail(status, None, **told)
+                return
         size = path.stat().st_size
         found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         if found is None or self.hub.ignores_ranges:
-            self.hub.pieces.append(size)
-            self.send(200, path.read_bytes(), **headers)
+            self._send_part(path, 0, size, 200, **headers)
             return
         start, end = int(found[1]), min(int(found[2]), size - 1)
         if start >= size:
             self.fail(416, None)
             return
+        told = {"Content_Range": f"bytes {start}-{end}/{size}", **headers}
+        self._send_part(path, start, end - start + 1, 206, **told)
+
+    def _send_part(self, path: Path, start: int, count: int, status: int, **headers: str) -> None:
+        with self.hub.lock:
+            self.hub.pieces.append(count)
+            end = next(self.hub.breaks, count)
+            is_spoilt = next(self.hub.spoilt, False)
+        self.send_response(status)
+        self.send_header("Content-Length", str(count))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
         with path.open("rb") as file:
             file.seek(start)
-            body = file.read(end - start + 1)
-        self.hub.pieces.append(len(body))
-        self.send(206, body, Content_Range=f"bytes {start}-{end}/{size}", **headers)
+            left = min(count, end)
+            while left > 0 and (piece := file.read(min(left, CHUNK_BYTES))):
+                left -= len(piece)
+                self.wfile.write(bytes((piece[0] ^ 1,)) + piece[1:] if is_spoilt else piece)
+                is_spoilt = False
+                self._note(path, len(piece))
+        if end < count:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _note(self, path: Path, count: int) -> None:
+        name = path.relative_to(self.hub.root).as_posix()
+        with self.hub.lock:
+            self.hub.sent[name] = self.hub.sent.get(name, 0) + count
 
 
 class _HubHandler(_Handler):
@@ -230,7 +282,14 @@ class _HubHandler(_Handler):
         for one, path in self.hub.files(name).items():
             size = path.stat().st_size
             large = {"sha256": _sha256(path), "size": size, "pointerSize": 134}
-            sibling: dict[str, object] = {"rfilename": one, "size": size, "blobId": commit}
+            blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+            if not one.endswith(LARGE):
+                blob.update(path.read_bytes())
+            sibling: dict[str, object] = {
+                "rfilename": one,
+                "size": size,
+                "blobId": blob.hexdigest(),
+            }
             siblings.append(sibling | ({"lfs": large} if one.endswith(LARGE) else {}))
         info = {
             "id": name,
@@ -253,14 +312,19 @@ class _HubHandler(_Handler):
         if path is None:
             self.fail(404, "EntryNotFound")
             return
-        etag = f'"{_sha256(path)}"'
         if not file.endswith(LARGE):
-            self.send_file(path, ETag=etag, X_Repo_Commit=commit)
+            content = path.read_bytes()
+            blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+            self.send_file(path, ETag=f'"{blob.hexdigest()}"', X_Repo_Commit=commit)
             return
+        etag = f'"{_sha256(path)}"'
+        with self.hub.lock:
+            number = len(self.hub.signatures)
+            self.hub.signatures.append(self.hub.signature_uses or 0)
         self.send(
             302,
             b"",
-            Location=f"{self.hub.cdn_url}/{name}/{file}?signature=x",
+            Location=f"{self.hub.cdn_url}/{name}/{file}?signature={number}",
             X_Linked_Etag=etag,
             X_Linked_Size=str(path.stat().st_size),
             X_Repo_Commit=commit,
@@ -271,10 +335,25 @@ class _CdnHandler(_Handler):
     origin = "cdn"
 
     def answer(self, path: str, token: str | None) -> None:
-        """Serve a file to whoever has its address."""
+        """Serve a file to whoever has its address, and has not used it too often."""
+        if self.hub.signature_uses is not None:
+            number = int(self.path.rpartition("=")[2])
+            with self.hub.lock:
+                self.hub.signatures[number] -= 1
+                is_good = self.hub.signatures[number] >= 0
+            if not is_good:
+                self.fail(403, None)
+                return
         organisation, name, file = path.lstrip("/").split("/", 2)
         self.send_file(self.hub.files(f"{organisation}/{name}")[file])
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    status = path.stat()
+    return _sha256_of(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache
+def _sha256_of(path: Path, size: int, changed_at: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

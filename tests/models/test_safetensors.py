@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hydra_box.catalog.specs import spec_of_files
 from hydra_box.errors import HydraError, InvalidModel, NotFound
 from hydra_box.models.facts import read_facts
 from hydra_box.models.safetensors_header import BITS
+from hydra_box.models.wanted import without_code
 from hydra_box.types import CacheKind, FactsSource, LayerCache, Modality, WeightFile, WeightFormat
 from tests.models.tiny_safetensors import (
     CONFIG,
@@ -243,8 +245,11 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
 
 def test_code_of_the_repository_is_refused(tmp_path: Path) -> None:
     config = {"model_type": "mystery", "auto_map": {"AutoModel": "modeling.Mystery"}}
-    error = error_of(write_model(tmp_path / "own-code", config=config))
-    assert "'mystery' needs code of its own (auto_map" in error.message
+    spec = spec_of_files("m", "m", (write_model(tmp_path / "own-code", config=config),))
+    assert spec.offers[0].facts.needs_code
+    with pytest.raises(InvalidModel, match=r"needs Python code of its own \(auto_map") as caught:
+        without_code(spec)
+    assert "it can read, change and send away all that this user can" in str(caught.value.hint)
     # A family that engines know does not need the code that its repository also has.
     known = write_model(tmp_path / "known", config={"auto_map": {"AutoModel": "x.Y"}})
     assert read_facts(known).architecture == "Qwen3ForCausalLM"

@@ -297,3 +297,11 @@ class World(RuleBasedStateMachine):
 
 World.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestWorld = World.TestCase
+
+
+def test_a_service_whose_model_is_not_here_gets_no_instance() -> None:
+    service = a_service(desired_instances=2)
+    assert reconcile([service], [], now=0.0, waiting={service.id}) == []
+    assert reconcile([service], [], now=0.0) == [CREATE, CREATE]
+    deleted = msgspec.structs.replace(service, desired_state=D.DELETED)
+    assert reconcile([deleted], [], now=0.0, waiting={service.id}) == [GONE]

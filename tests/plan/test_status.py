@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hydra_box.plan.status import service_reason, service_status
-from hydra_box.types import DesiredState, Instance, InstanceState, ServiceStatus
-from tests.samples import a_service, an_instance
+from hydra_box.types import (
+    DesiredState,
+    DownloadState,
+    Instance,
+    InstanceState,
+    ServiceStatus,
+)
+from tests.samples import a_download, a_service, an_instance
 
 D, S, W = DesiredState, InstanceState, ServiceStatus
 
@@ -74,6 +80,27 @@ def test_running_and_failed_mean_what_they_say(states: list[InstanceState], desi
         assert S.STARTING not in states
     if S.READY not in states:
         assert status in (W.DEPLOYING, W.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "reason"),
+    [
+        (DownloadState.QUEUED, W.DEPLOYING, None),
+        (DownloadState.DOWNLOADING, W.DEPLOYING, None),
+        (DownloadState.PAUSED, W.DEPLOYING, "its download is paused; hint: hydra-box models "),
+        (DownloadState.FAILED, W.FAILED, "the network is down"),
+    ],
+)
+def test_of_a_service_whose_model_is_not_here(
+    state: DownloadState, status: ServiceStatus, reason: str | None
+) -> None:
+    why = "the network is down" if state is DownloadState.FAILED else None
+    download = a_download(state=state, reason=why)
+    assert service_status(a_service(), [], download) is status
+    found = service_reason([], download)
+    assert found == reason or (reason and found and found.startswith(reason))
+    stopped = a_service(desired_state=D.STOPPED)
+    assert service_status(stopped, [], download) is W.STOPPED
 
 
 @pytest.mark.parametrize(

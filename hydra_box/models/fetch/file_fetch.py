@@ -1,0 +1,192 @@
+"""One file: fetched in ranges by several threads, while its checksum is computed behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event, Lock
+
+from hydra_box.errors import HydraError, Unavailable
+from hydra_box.models.digests import hasher
+from hydra_box.models.fetch.blocks import Blocks
+from hydra_box.models.fetch.limits import FetchLimits, RateLimit
+from hydra_box.models.fetch.source import HubFile
+from hydra_box.models.partial import PartialFile
+from hydra_box.plan.transfer import retry_delay
+from hydra_box.stoppable import Stopped
+
+WAKE_SECONDS = 0.5
+
+
+class _Elsewhere(Exception):
+    """Another thread takes the whole file."""
+
+
+class FileFetch:
+    """Fills one partial file from the hub."""
+
+    def __init__(
+        self,
+        source: HubFile,
+        partial: PartialFile,
+        *,
+        limits: FetchLimits,
+        rate: RateLimit,
+        stop: Event,
+        came: Callable[[int], None],
+        waits: Callable[[str | None], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            source: where the file comes from.
+            partial: where it goes.
+            limits: what it may take.
+            rate: bytes a second.
+            stop: set when nobody wants it any more.
+            came: told the bytes that have come; may raise, which ends the fetch.
+            waits: told what it waits for between two tries; None: it goes on.
+        """
+        self._source = source
+        self._partial = partial
+        self._limits = limits
+        self._rate = rate
+        self._stop = stop
+        self._came = came
+        self._waits = waits
+        self._ended = Event()
+        self._whole = Lock()
+        """Held by the thread that takes the whole file, where the hub knows no ranges."""
+        self.blocks = Blocks(partial.marks, partial.size_bytes, partial.block_bytes)
+
+    def run(self, pool: ThreadPoolExecutor) -> str:
+        """Fetch what is missing; the checksum of the whole file.
+
+        Raises:
+            Stopped: nobody wants it any more.
+            HydraError: it cannot go on.
+            OSError: the disk refuses.
+        """
+        count = min(self._limits.connections, self.blocks.missing)
+        work = [pool.submit(self._work) for _ in range(count)]
+        try:
+            return self._checksum(work)
+        finally:
+            self._ended.set()
+            for one in work:
+                one.exception()
+
+    def _checksum(self, work: list[Future[None]]) -> str:
+        """Follow the blocks in their order; on the first error of a thread, end."""
+        partial, hashing = self._partial, hasher(self._source.file.digest or "", self._size)
+        buffer = memoryview(bytearray(partial.block_bytes))
+        for block in range(self.blocks.count):
+            self._wait_for(block, work)
+            count = partial.read_into(buffer, block * partial.block_bytes)
+            hashing.update(buffer[:count])
+        return hashing.hexdigest()
+
+    def _wait_for(self, block: int, work: list[Future[None]]) -> None:
+        while not self.blocks.is_there(block):
+            if self._stop.is_set():
+                raise Stopped
+            for one in work:
+                if one.done() and (error := one.exception()) is not None:
+                    raise error
+            with self.blocks.changed:
+                if not self.blocks.is_there(block):
+                    self.blocks.changed.wait(WAKE_SECONDS)
+
+    def _work(self) -> None:
+        """Fetch ranges until there are none left."""
+        try:
+            while blocks := self.blocks.take(self._limits.connections, self._part_blocks):
+                try:
+                    self._fetch(blocks)
+                finally:
+                    self.blocks.give_back(blocks)
+        except _Elsewhere:
+            return
+        finally:
+            self.blocks.wake()
+
+    def _fetch(self, blocks: range) -> None:
+        """Fetch a range, again and again while the hub cannot give it."""
+        failures, new = 0, self.blocks.new
+        while left := self._missing_of(blocks):
+            try:
+                self._try(left)
+            except Unavailable as error:
+                failures = 1 if self.blocks.new > new else failures + 1
+                new = self.blocks.new
+                if failures >= self._limits.most_tries:
+                    raise
+                self._pause(error, failures)
+            self._check_wanted()
+
+    def _try(self, blocks: range) -> None:
+        """One request; the blocks that come as a whole are kept, whatever happens then."""
+        size, start = self._partial.block_bytes, blocks.start * self._partial.block_bytes
+        end = min(blocks.stop * size, self._size)
+        with self._source.open(start, end - start) as (begin, body):
+            if begin == start:
+                self._take(blocks, body)
+                return
+            # Without ranges the file comes from its beginning: one thread takes all of it.
+            if not self._whole.acquire(blocking=False):
+                raise _Elsewhere
+            try:
+                self._take(range(self.blocks.count), body)
+            finally:
+                self._whole.release()
+
+    def _take(self, blocks: range, body: Iterator[bytes]) -> None:
+        buffer = bytearray()
+        for block in blocks:
+            wanted = min(self._partial.block_bytes, self._size - block * self._partial.block_bytes)
+            while len(buffer) < wanted:
+                piece = next(body, None)
+                if piece is None:
+                    raise Unavailable("the hub ended the connection too early", hint="try again")
+                self._check_wanted()
+                self._rate.take(len(piece), self._stop)
+                buffer += piece
+            self._keep(block, buffer[:wanted])
+            del buffer[:wanted]
+
+    def _keep(self, block: int, data: bytearray) -> None:
+        if self.blocks.is_there(block):
+            return
+        self._came(len(data))
+        with memoryview(data) as view:
+            self._partial.write(view, block * self._partial.block_bytes)
+        self._partial.mark(block)
+        self.blocks.came(block)
+        self._waits(None)
+
+    def _pause(self, error: HydraError, failures: int) -> None:
+        seconds = retry_delay(
+            failures,
+            self._limits.first_delay_seconds,
+            self._limits.longest_delay_seconds,
+            error.retry_after_seconds,
+        )
+        self._waits(f"trying again in {seconds:.0f} s: {error.message}")
+        self._stop.wait(seconds)
+
+    def _missing_of(self, blocks: range) -> range:
+        """What is left of a range: blocks come in order."""
+        first = next((one for one in blocks if not self.blocks.is_there(one)), blocks.stop)
+        return range(first, blocks.stop)
+
+    def _check_wanted(self) -> None:
+        if self._stop.is_set() or self._ended.is_set():
+            raise Stopped
+
+    @property
+    def _size(self) -> int:
+        return self._partial.size_bytes
+
+    @property
+    def _part_blocks(self) -> int:
+        return max(1, self._limits.part_bytes // self._partial.block_bytes)
