@@ -12,6 +12,7 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -22,6 +23,8 @@ from typing import Self
 from urllib.parse import unquote, urlsplit
 
 CHUNK_BYTES = 64 * 1024
+CDN_HOST = "127.0.0.2"
+"""Another host, also to clients that look at nothing but its name."""
 LARGE = (".gguf", ".safetensors", ".bin")
 """Files that the hub keeps apart (LFS, Xet) and answers with a redirect for."""
 
@@ -59,6 +62,8 @@ class FakeHub:
     """Whether the next answers with a file have a wrong byte."""
     signature_uses: int | None = None
     """How often an address that the hub redirects to is good; None: for ever."""
+    bytes_per_second: int | None = None
+    """How fast each connection is; None: as fast as it goes."""
     requests: list[Request] = field(default_factory=list)
     pieces: list[int] = field(default_factory=list)
     """Bytes of each file, or range of one, that was asked for and given."""
@@ -70,7 +75,7 @@ class FakeHub:
 
     def __enter__(self) -> Self:
         self._hub = _start(partial(_HubHandler, self))
-        self._cdn = _start(partial(_CdnHandler, self))
+        self._cdn = _start(partial(_CdnHandler, self), CDN_HOST)
         return self
 
     def __exit__(
@@ -91,7 +96,7 @@ class FakeHub:
     @property
     def cdn_url(self) -> str:
         """The other origin."""
-        return f"http://127.0.0.1:{self._cdn.server_port}"
+        return f"http://{CDN_HOST}:{self._cdn.server_port}"
 
     def sent_bytes(self, repository: str) -> int:
         """Bytes of a repository's files that went out, ranges of headers included."""
@@ -135,8 +140,10 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-def _start(handler: Callable[..., BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
-    server = _Server(("127.0.0.1", 0), handler)
+def _start(
+    handler: Callable[..., BaseHTTPRequestHandler], host: str = "127.0.0.1"
+) -> ThreadingHTTPServer:
+    server = _Server((host, 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     return server
 
@@ -227,6 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(bytes((piece[0] ^ 1,)) + piece[1:] if is_spoilt else piece)
                 is_spoilt = False
                 self._note(path, len(piece))
+                if self.hub.bytes_per_second is not None:
+                    time.sleep(len(piece) / self.hub.bytes_per_second)
         if end < count:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
