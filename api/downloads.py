@@ -16,7 +16,7 @@ async def list_downloads(box: BoxParam) -> list[DownloadView]:
 
 
 @post("/downloads", status_code=201)
-async def pull(box: BoxParam, data: JSONBody[PullRequest]) -> DownloadView:
+async def pull_model(box: BoxParam, data: JSONBody[PullRequest]) -> DownloadView:
     """Fetch a model into the library; a service is not made.
 
     What is not said is chosen as a deployment would. A model that is here already is checked
@@ -34,18 +34,18 @@ async def get_download(box: BoxParam, id: FromPath[str]) -> DownloadView:
 
 
 @post("/downloads/{id:str}/pause", status_code=200)
-async def pause(box: BoxParam, id: FromPath[str]) -> DownloadView:
+async def pause_download(box: BoxParam, id: FromPath[str]) -> DownloadView:
     """Stop a download, and keep what has arrived."""
     return await box.downloads.pause(id)
 
 
 @post("/downloads/{id:str}/resume", status_code=200)
-async def resume(box: BoxParam, id: FromPath[str]) -> DownloadView:
+async def resume_download(box: BoxParam, id: FromPath[str]) -> DownloadView:
     """Go on with a download that is paused or has failed."""
     return await box.downloads.resume(id)
 
 
 @delete("/downloads/{id:str}", status_code=204)
-async def cancel(box: BoxParam, id: FromPath[str]) -> None:
+async def cancel_download(box: BoxParam, id: FromPath[str]) -> None:
     """Give a download up, and remove what has arrived; one that is over is forgotten."""
     await box.downloads.cancel(id)

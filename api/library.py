@@ -25,7 +25,7 @@ async def import_model(box: BoxParam, data: JSONBody[ImportRequest]) -> StoredMo
 
 
 @get("/library/found")
-async def scan(box: BoxParam) -> list[FoundModel]:
+async def scan_models(box: BoxParam) -> list[FoundModel]:
     """Models in other programs' stores on this machine, which could be imported."""
     return list(await box.library.scan())
 
@@ -38,13 +38,13 @@ async def get_stored(box: BoxParam, id: FromPath[str]) -> StoredModelView:
 
 
 @post("/library/{id:str}/verify", status_code=200)
-async def verify(box: BoxParam, id: FromPath[str]) -> StoredModelView:
+async def verify_model(box: BoxParam, id: FromPath[str]) -> StoredModelView:
     """Compare every file of a model with its checksum; ``problem`` says what is wrong."""
     return _view(box, await box.library.verify(id))
 
 
 @delete("/library/{id:str}", status_code=200)
-async def remove(box: BoxParam, id: FromPath[str]) -> RemovedModel:
+async def remove_model(box: BoxParam, id: FromPath[str]) -> RemovedModel:
     """Remove a model that no service uses; files that are not ours stay."""
     name = box.library.get(id).name
     return RemovedModel(name=name, freed_bytes=await box.library.remove(id))

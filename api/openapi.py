@@ -54,6 +54,8 @@ _TAGS = {
     "inference": "The endpoint for applications, as OpenAI's API has it.",
     "services": "What is deployed.",
     "models": "What can be deployed, and what this box would do with it.",
+    "library": "Models on this machine's disks.",
+    "downloads": "Models on their way from the hub.",
     "machine": "The box: its status, hardware and events.",
     "engines": "The installed builds of the engines.",
     "keys": "Who may call.",

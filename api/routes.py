@@ -49,10 +49,10 @@ def management_router() -> Router:
                 route_handlers=[
                     library.list_library,
                     library.import_model,
-                    library.scan,
+                    library.scan_models,
                     library.get_stored,
-                    library.verify,
-                    library.remove,
+                    library.verify_model,
+                    library.remove_model,
                 ],
             ),
             Router(
@@ -60,11 +60,11 @@ def management_router() -> Router:
                 tags=["downloads"],
                 route_handlers=[
                     downloads.list_downloads,
-                    downloads.pull,
+                    downloads.pull_model,
                     downloads.get_download,
-                    downloads.pause,
-                    downloads.resume,
-                    downloads.cancel,
+                    downloads.pause_download,
+                    downloads.resume_download,
+                    downloads.cancel_download,
                 ],
             ),
             Router(

@@ -8,7 +8,7 @@ import pytest
 
 from hydra_box.catalog import DEMO_MODEL, Catalog
 from hydra_box.config import Paths
-from hydra_box.errors import InvalidModel, NotFound, Unavailable
+from hydra_box.errors import InvalidModel, InvalidRequest, NotFound, Unavailable
 from hydra_box.types import FactsSource, Hosting, Modality, WeightFormat
 from tests.models.tiny_gguf import write_tiny_gguf
 from tests.models.tiny_safetensors import write_model
@@ -239,7 +239,7 @@ def test_what_looks_like_a_repository_is_told_to_be_one(paths: Paths) -> None:
 
 @pytest.mark.parametrize("model", ["hf:", "hf:nobody", "hf:a/b/c", "hf:/b", "hf:../b:x.gguf"])
 def test_names_that_are_no_repository(paths: Paths, model: str) -> None:
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         Catalog.load(paths).resolve(model)
     assert "is not the name of a hub repository" in caught.value.message
 

@@ -155,6 +155,7 @@ def test_deploy_sends_what_was_asked_for(ask: Cli, fake: FakeBox) -> None:
         "engine": "llama.cpp",
         "quantization": "Q8_0",
         "device": "cpu",
+        "allow_code": False,
     }
 
 

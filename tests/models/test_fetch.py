@@ -122,7 +122,7 @@ def test_a_hub_that_stays_busy(hub: FakeHub, cache: HubCache) -> None:
         fetch.run()
     assert "answered HTTP 503" in str(fetch.waiting)
     hub.refusals = []
-    assert a_fetch(hub, cache).run()
+    assert a_fetch(hub, cache).run().is_dir()
 
 
 def test_a_hub_that_asks_for_patience(hub: FakeHub, cache: HubCache) -> None:
@@ -251,7 +251,12 @@ def test_stop_keeps_what_has_come(hub: FakeHub, cache: HubCache) -> None:
         return 1 << 40
 
     fetch = a_fetch(hub, cache, of=of, free_bytes=free_bytes)
-    stopper = threading.Thread(target=lambda: (reached.wait(30), fetch.stop()))
+
+    def stop() -> None:
+        reached.wait(30)
+        fetch.stop()
+
+    stopper = threading.Thread(target=stop)
     stopper.start()
     try:
         fetch.run()
@@ -286,7 +291,7 @@ def test_two_programs_do_not_mix(hub: FakeHub, cache: HubCache) -> None:
         pytest.raises(Conflict, match="another program is fetching"),
     ):
         a_fetch(hub, cache, of=of).run()
-    assert a_fetch(hub, cache, of=of).run()
+    assert a_fetch(hub, cache, of=of).run().is_dir()
 
 
 def test_no_room_before_and_meanwhile(hub: FakeHub, cache: HubCache) -> None:
