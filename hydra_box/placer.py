@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hydra_box.corrections import Corrections
 from hydra_box.engines.runtimes import RuntimeManager
-from hydra_box.errors import DoesNotFit
+from hydra_box.errors import DoesNotFit, EngineUnavailable
 from hydra_box.measure import claims
 from hydra_box.models.facts import read_facts
 from hydra_box.plan.placement import place
@@ -134,8 +134,10 @@ def accept(result: Plan | Rejection) -> Plan:
 
     Raises:
         DoesNotFit: with what is missing; the hint is the nearest that would fit.
+        EngineUnavailable: no engine can run it here, however much memory there were.
     """
     if isinstance(result, Rejection):
         nearest = [one.message for one in result.alternatives[:1]]
-        raise DoesNotFit(result.message, hint=nearest[0] if nearest else None, param="model")
+        refusal = DoesNotFit if result.missing else EngineUnavailable
+        raise refusal(result.message, hint=nearest[0] if nearest else None, param="model")
     return result

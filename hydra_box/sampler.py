@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from concurrent.futures import Future
 from pathlib import Path
 
 from hydra_box.hardware import Probe
-from hydra_box.hardware.conditions import silent
-from hydra_box.hardware.nvml import GpuReport
-from hydra_box.types import GpuLoss, Machine
+from hydra_box.hardware.patience import LOOK_TIMEOUT_SECONDS, all_lost, in_a_thread
+from hydra_box.types import Machine
 
 log = logging.getLogger(__name__)
 
 IDLE_FACTOR = 5
 """Unwatched, a sample is taken so many times less often: for GPUs that get lost, and back."""
-
-LOOK_TIMEOUT_SECONDS = 10.0
-"""A look takes milliseconds, opening NVML with many GPUs seconds; a driver that hangs, forever."""
 
 QUEUE_LENGTH = 4
 
@@ -70,7 +65,7 @@ class Sampler:
     def latest(self) -> Machine:
         """The last sample, at most ``IDLE_FACTOR`` periods old; before the first, it blocks."""
         if self._latest is None:
-            self._under_way = self._under_way or _in_a_thread(self._probe.look)
+            self._under_way = self._under_way or in_a_thread(self._probe.look)
             try:
                 self._latest = self._under_way.result(self._timeout_seconds)
             except TimeoutError:
@@ -103,7 +98,7 @@ class Sampler:
 
     async def _look(self) -> Machine:
         if self._under_way is None or self._under_way.done():
-            self._under_way = _in_a_thread(self._probe.look)
+            self._under_way = in_a_thread(self._probe.look)
             look = asyncio.wrap_future(self._under_way)
             done, _ = await asyncio.wait((look,), timeout=self._timeout_seconds)
             if done:
@@ -111,7 +106,7 @@ class Sampler:
         return self._without_gpus()
 
     def _without_gpus(self) -> Machine:
-        return self._probe.with_gpus(_all_lost(self._latest, self._timeout_seconds))
+        return self._probe.with_gpus(all_lost(self._latest, self._timeout_seconds))
 
     async def _pause(self, started: float) -> None:
         """Until the next sample is due; who comes to watch is served at once."""
@@ -120,36 +115,3 @@ class Sampler:
             async with asyncio.timeout(max(0.0, started + period - time.monotonic())):
                 await self._newcomer.wait()
         self._newcomer.clear()
-
-
-def _in_a_thread(look: Callable[[], Machine]) -> Future[Machine]:
-    """Start it; unlike a pool's, this thread cannot keep the program from ending."""
-    future: Future[Machine] = Future()
-
-    def work() -> None:
-        future.set_running_or_notify_cancel()
-        try:
-            machine = look()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the look is awaited
-            future.set_exception(error)
-        else:
-            future.set_result(machine)
-
-    threading.Thread(target=work, name="machine-look", daemon=True).start()
-    return future
-
-
-def _all_lost(before: Machine | None, waited_seconds: float) -> GpuReport:
-    """What to say of the GPUs when their driver does not answer."""
-    trouble = silent(waited_seconds)
-    losses = {one.index: one for one in before.lost_gpus} if before else {}
-    for gpu in before.gpus if before else ():
-        losses[gpu.index] = GpuLoss(
-            index=gpu.index,
-            uuid=gpu.parent_uuid or gpu.uuid,
-            condition=trouble.condition,
-            message=trouble.message,
-        )
-    return GpuReport(
-        condition=trouble.condition, message=trouble.message, lost=tuple(losses.values())
-    )

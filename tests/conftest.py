@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -18,7 +19,10 @@ from tests.boxes import RunningBox
 from tests.engines.real_runtimes import cannot_be_had, installed
 
 # What would change the program under test; set by whoever starts the tests, not by a test.
-STRANGERS = ("HYDRA_BOX_", "OPENAI_", "STATE_DIRECTORY", "XDG_DATA_HOME", "PYTHONPATH")
+STRANGERS = ("HYDRA_BOX_", "OPENAI_", "HF_", "STATE_DIRECTORY", "XDG_DATA_HOME", "PYTHONPATH")
+
+NO_HUB = "http://127.0.0.1:9"
+"""Nobody listens on the port of discard: tests reach no hub but one of their own."""
 
 StartBox = Callable[..., RunningBox]
 """``start_box(**settings)``: each setting by its name in ``config.toml``."""
@@ -47,6 +51,9 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(STRANGERS):
             del os.environ[name]
+    models = tempfile.mkdtemp(prefix="hb-models-")
+    atexit.register(shutil.rmtree, models, ignore_errors=True)
+    os.environ |= {"HF_ENDPOINT": NO_HUB, "HF_HOME": models}
 
 
 @pytest.fixture(scope="session")

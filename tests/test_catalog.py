@@ -8,7 +8,7 @@ import pytest
 
 from hydra_box.catalog import DEMO_MODEL, Catalog
 from hydra_box.config import Paths
-from hydra_box.errors import InvalidModel, InvalidRequest, NotFound, Unavailable
+from hydra_box.errors import ConfigError, InvalidModel, InvalidRequest, NotFound, Unavailable
 from hydra_box.types import FactsSource, Hosting, Modality, WeightFormat
 from tests.models.tiny_gguf import write_tiny_gguf
 from tests.models.tiny_safetensors import write_model
@@ -252,3 +252,19 @@ def test_without_a_hub_repositories_are_out_of_reach(paths: Paths) -> None:
     assert catalog.unread() == ("small",)
     assert "small" not in [spec.id for spec in catalog.list()]
     assert catalog.problems() == ()
+
+
+def test_a_file_that_its_owner_changes_counts_at_once(paths: Paths) -> None:
+    catalog = owners(paths, "")
+    with pytest.raises(NotFound, match="no model 'mine'"):
+        catalog.resolve("mine")
+    file = paths.home / "models.toml"
+    file.write_text(f'[models.mine]\npath = "{DEMO_MODEL}"\n')
+    assert catalog.resolve("mine").offers[0].path == str(DEMO_MODEL)
+    assert "mine" in [spec.id for spec in catalog.list()]
+    file.write_text('[models.mine]\npaht = "a"\n')
+    with pytest.raises(ConfigError, match=r"models\.toml:2: models\.mine\.paht is unknown"):
+        catalog.resolve("mine")
+    file.unlink()
+    with pytest.raises(NotFound, match="no model 'mine'"):
+        catalog.resolve("mine")

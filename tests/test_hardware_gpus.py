@@ -235,3 +235,13 @@ def test_mig_instances_that_are_made_while_it_runs(prober: Prober) -> None:
     there = mig_slices()
     prober.look(msgspec.structs.replace(there, gpus=there.gpus[1:]))
     assert prober.look(there).gpus == there.gpus
+
+
+def test_a_driver_that_hangs_from_the_start_holds_no_snapshot_up(prober: Prober) -> None:
+    prober.nvml.hang()
+    found = prober.ask_in_a_hurry()
+    assert (found.gpus, found.gpu_condition) == ((), GpuCondition.ERROR)
+    assert "has not answered for 1 s" in found.gpu_message
+    assert found.ram_available_bytes > 0
+    prober.nvml.become(one_rtx_4090())
+    assert prober.ask_snapshot().gpus == one_rtx_4090().gpus

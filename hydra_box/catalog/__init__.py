@@ -57,8 +57,12 @@ class Catalog:
         *,
         hub: Hub | None = None,
         shelf: Shelf | None = None,
+        owners: Path | None = None,
     ) -> None:
-        self._entries = dict(sorted(entries.items()))
+        """Make it; ``owners`` is the file that is read again when it has changed."""
+        self._all = dict(sorted(entries.items()))
+        self._owners = owners
+        self._stamp = _stamp(owners)
         self._hub = hub
         self._shelf = shelf
         self._kept: dict[str, ModelSpec] = {}
@@ -71,16 +75,23 @@ class Catalog:
             ConfigError: names the file, the line and the key that is wrong.
 
         """
-        entries = read_entries(_packaged())
         owners = paths.home / "models.toml"
-        if owners.exists():
-            entries |= read_entries(owners)
-        return cls(entries, hub=hub, shelf=shelf)
+        return cls(_read(owners), hub=hub, shelf=shelf, owners=owners)
 
     @property
     def entries(self) -> Mapping[str, Entry]:
-        """What the files say, by id."""
-        return self._entries
+        """What the files say, by id.
+
+        Raises:
+            ConfigError: the owner has changed the file, and something in it is wrong.
+
+        """
+        stamp = _stamp(self._owners)
+        if self._owners is not None and stamp != self._stamp:
+            self._all = dict(sorted(_read(self._owners).items()))
+            self._kept.clear()
+            self._stamp = stamp
+        return self._all
 
     def list(self) -> tuple[ModelSpec, ...]:
         """Every entry whose facts are at hand, by id, without asking the hub.
@@ -97,7 +108,7 @@ class Catalog:
     def unread(self) -> tuple[str, ...]:
         """Ids of the entries that are listed once ``resolve`` has asked the hub about them."""
         return tuple(
-            id for id, entry in self._entries.items() if entry.needs_hub and id not in self._kept
+            id for id, entry in self.entries.items() if entry.needs_hub and id not in self._kept
         )
 
     def resolve(self, model: str) -> ModelSpec:
@@ -113,8 +124,9 @@ class Catalog:
             Unavailable: the hub cannot be reached.
 
         """
-        if model in self._entries:
-            return self._with_files(self._read(model))
+        entries = self.entries
+        if model in entries:
+            return self._with_files(self._read(model, entries[model]))
         stored = {one.name: one for one in self._stored()}
         if model in stored:
             one = stored[model]
@@ -123,7 +135,7 @@ class Catalog:
             return self._spec_of_repository(model)
         if "/" in model or model.endswith(".gguf"):
             return _spec_of_path(model)
-        near = difflib.get_close_matches(model, [*self._entries, *stored], n=3, cutoff=0.5)
+        near = difflib.get_close_matches(model, [*entries, *stored], n=3, cutoff=0.5)
         which = f"did you mean {', '.join(near)}" if near else "`hydra-box models list` has them"
         raise NotFound(
             f"the catalog has no model {model!r}",
@@ -141,7 +153,8 @@ class Catalog:
         """
         if is_reference(model):
             return self._ask_hub(model, parse(model))
-        spec = self._read(model) if model in self._entries else self.resolve(model)
+        entry = self.entries.get(model)
+        spec = self.resolve(model) if entry is None else self._read(model, entry)
         offers = tuple(one for one in spec.offers if one.repository is not None)
         if not offers:
             raise InvalidRequest(
@@ -154,19 +167,15 @@ class Catalog:
     def _specs(self) -> Iterator[ModelSpec | str]:
         """Each entry's spec, or what is wrong with it."""
         unread = self.unread()
-        for id in self._entries:
+        for id, entry in self.entries.items():
             if id in unread:
                 continue
             try:
-                yield self._with_files(self._spec(id))
+                yield self._with_files(self._kept.get(id) or self._read(id, entry))
             except HydraError as error:
                 yield f"model {id!r}: {error.message}"
 
-    def _spec(self, id: str) -> ModelSpec:
-        return self._kept[id] if id in self._kept else self._read(id)
-
-    def _read(self, id: str) -> ModelSpec:
-        entry = self._entries[id]
+    def _read(self, id: str, entry: Entry) -> ModelSpec:
         spec = spec_of_entry(id, entry, self._offers_of_hub(id, entry) if entry.needs_hub else ())
         if not (entry.asset or entry.path):
             self._kept[id] = spec
@@ -258,6 +267,21 @@ class Catalog:
                 hint="give the path of a GGUF file or of a directory with safetensors",
             )
         return self._hub
+
+
+def _read(owners: Path) -> dict[str, Entry]:
+    entries = read_entries(_packaged())
+    return entries | read_entries(owners) if owners.exists() else entries
+
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    """What is another one when a file has changed; None: it is not there."""
+    try:
+        status = None if path is None else path.stat()
+    except OSError:
+        # No such file is the usual case.
+        return None
+    return None if status is None else (status.st_mtime_ns, status.st_size)
 
 
 def _packaged() -> Path:

@@ -20,7 +20,7 @@ from hydra_box.cli.output import emit, is_terminal, put, say
 from hydra_box.cli.verb import Verb
 from hydra_box.config import resolve_paths
 from hydra_box.errors import DaemonUnreachable
-from hydra_box.hardware import Probe, snapshot
+from hydra_box.hardware import Probe, looks, snapshot
 from hydra_box.types import Machine
 
 PERIOD_SECONDS: Final = 1.0
@@ -75,8 +75,8 @@ def _samples(options: Options) -> Generator[Machine, None, None]:
         say("the daemon has stopped")
         return
     with closing(Probe(resolve_paths(os.environ).home)) as probe:
-        while True:
-            yield probe.look()
+        for machine in looks(probe):
+            yield machine
             time.sleep(PERIOD_SECONDS)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Final
@@ -11,13 +13,13 @@ import click
 from hydra_box.cli import render_stored, stored
 from hydra_box.cli.connection import connect
 from hydra_box.cli.options import Options
-from hydra_box.cli.output import emit, put, style, table
+from hydra_box.cli.output import emit, is_terminal, put, style, table
 from hydra_box.cli.verb import Verb, VerbGroup
 from hydra_box.messages import ModelView, StoredModelView
 from hydra_box.types import Hosting, Modality
 
 WIDTH: Final = 100
-"""Columns of the list."""
+"""Columns of the list on a terminal that has no more."""
 _HOSTING: Final[dict[tuple[Hosting, ...], str]] = {
     (Hosting.MAAS_BY_TOKEN,): "token",
     (Hosting.MODEL_SERVICE,): "service",
@@ -56,7 +58,7 @@ def list_models(
     if options.json:
         emit({"models": found})
     else:
-        put(_table(found))
+        put(catalog_table(found, terminal_width()))
 
 
 @models.command("show", cls=Verb, examples=("hydra-box models show qwen3-8b",))
@@ -84,7 +86,14 @@ for _command in stored.COMMANDS:
     models.add_command(_command)
 
 
-def _table(views: Sequence[ModelView]) -> str:
+def terminal_width() -> int | None:
+    """Columns that a line may have; None: nobody folds it, as it goes into a file or a pipe."""
+    if not is_terminal(sys.stdout):
+        return None
+    return max(WIDTH, shutil.get_terminal_size().columns)
+
+
+def catalog_table(views: Sequence[ModelView], width: int | None) -> str:
     """A line for each model; below it the services that use it, if there are any."""
     if not views:
         return "no model of the catalog is like that"
@@ -102,15 +111,17 @@ def _table(views: Sequence[ModelView]) -> str:
         for view in views
     ]
     columns = list(zip(headers, *rows, strict=True))[:-1]
-    room = WIDTH - sum(2 + max(map(len, column)) for column in columns)
+    room = (width or 0) - sum(2 + max(map(len, column)) for column in columns)
     for view, row in zip(views, rows, strict=True):
         if not view.fits:
-            row[-1] = style(cut(f"no: {view.reason}", room), dim=True)
+            reason = f"no: {view.reason}"
+            row[-1] = style(reason if width is None else cut(reason, room), dim=True)
     head, *lines = table(headers, rows, right=(1, 2)).splitlines()
     for view, line in zip(views, lines, strict=True):
         head += f"\n{line}"
         if view.services:
-            head += "\n" + style(cut(f"  services: {', '.join(view.services)}", WIDTH), fg="cyan")
+            served_by = f"  services: {', '.join(view.services)}"
+            head += "\n" + style(served_by if width is None else cut(served_by, width), fg="cyan")
     return head
 
 
@@ -148,7 +159,7 @@ def _page(view: ModelView) -> str:
         ("name", view.name),
         ("modality", view.modality.value),
         ("parameters", "-" if view.parameters is None else parameters(view.parameters) + active),
-        ("context", f"{view.context_length:,} tokens"),
+        ("context", f"{view.context_length:,} tokens" if view.context_length else "-"),
         ("publisher", view.publisher or "-"),
         ("license", (view.license or "-") + (", to be accepted on the hub" if view.gated else "")),
         ("tags", ", ".join(view.tags) or "-"),
@@ -159,7 +170,7 @@ def _page(view: ModelView) -> str:
         ("on offer", ", ".join(view.quantizations) or "-"),
         ("files", "on this machine" if view.on_disk else "to be fetched"),
         ("services", ", ".join(view.services) or "none"),
-        ("this box", here if view.fits else style("does not fit", fg="red")),
+        ("this box", here if view.fits else style("no", fg="red")),
         ("", view.reason),
     )
     lines = [style(view.id, bold=True), *([view.description] if view.description else []), ""]

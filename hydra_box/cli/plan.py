@@ -13,7 +13,7 @@ from hydra_box.cli.memory_bar import glyphs
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put
 from hydra_box.cli.verb import Verb
-from hydra_box.errors import DoesNotFit
+from hydra_box.errors import DoesNotFit, EngineUnavailable
 from hydra_box.messages import PlanRequest, PlanView
 
 
@@ -52,4 +52,5 @@ def show(options: Options, view: PlanView, command: render_plan.Command) -> None
     else:
         put(render_plan.plan(view, glyphs(), command))
     if not view.fits:
-        click.get_current_context().exit(DoesNotFit.exit_code)
+        refusal = DoesNotFit if view.missing else EngineUnavailable
+        click.get_current_context().exit(refusal.exit_code)

@@ -47,7 +47,8 @@ def plan(view: PlanView, chars: Glyphs, command: Command) -> str:
 
 def _headline(view: PlanView) -> str:
     if not view.fits:
-        lines = [f"{style(f'{view.model} does not fit', fg='red', bold=True)} on this machine"]
+        refused = "does not fit" if view.missing else "cannot run"
+        lines = [f"{style(f'{view.model} {refused}', fg='red', bold=True)} on this machine"]
         if view.most_instances:
             lines.append(f"{count(view.most_instances, 'instance')} of it run now")
         return "\n".join(lines)

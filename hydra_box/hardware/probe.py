@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 from hydra_box.hardware.host import CpuLoad, Room, read_cpu, read_room
 from hydra_box.hardware.nvml import GpuReport, Nvml
+from hydra_box.hardware.patience import LOOK_TIMEOUT_SECONDS, all_lost, in_a_thread
 from hydra_box.types import Machine
 
 
@@ -42,9 +45,12 @@ class Probe:
         return self._machine(read_room(self._disk_path), found)
 
     def close(self) -> None:
-        """Let the GPUs go; a later look opens them again."""
-        with self._one_at_a_time:
-            self._nvml.close()
+        """Let the GPUs go; a later look opens them again. A look that hangs keeps them."""
+        if self._one_at_a_time.acquire(blocking=False):
+            try:
+                self._nvml.close()
+            finally:
+                self._one_at_a_time.release()
 
     def _machine(self, room: Room, found: GpuReport) -> Machine:
         return Machine(
@@ -67,15 +73,28 @@ class Probe:
         )
 
 
-def snapshot(disk_path: Path) -> Machine:
+def snapshot(disk_path: Path, *, timeout_seconds: float = LOOK_TIMEOUT_SECONDS) -> Machine:
     """A single look; never raises for what is wrong with the GPUs.
 
     Args:
         disk_path: a path on the disk to measure; the nearest existing parent counts.
+        timeout_seconds: how long the look may take before the GPUs count as lost.
 
     """
-    probe = Probe(disk_path)
-    try:
-        return probe.look()
-    finally:
-        probe.close()
+    with closing(Probe(disk_path)) as probe:
+        return next(looks(probe, timeout_seconds=timeout_seconds))
+
+
+def looks(
+    probe: Probe, *, timeout_seconds: float = LOOK_TIMEOUT_SECONDS
+) -> Generator[Machine, None, None]:
+    """One look after another; one that a driver holds up ends without GPUs, and is waited for."""
+    before, under_way = None, in_a_thread(probe.look)
+    while True:
+        try:
+            before = under_way.result(timeout_seconds)
+        except TimeoutError:
+            before = probe.with_gpus(all_lost(before, timeout_seconds))
+        yield before
+        if under_way.done():
+            under_way = in_a_thread(probe.look)

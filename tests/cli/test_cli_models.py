@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 import msgspec
 import pytest
 
-from hydra_box.cli.models import tokens
+from hydra_box.cli.models import catalog_table, tokens
 from hydra_box.messages import ModelView
 from hydra_box.types import EngineName, Hosting, Modality
 from tests.cli.conftest import Cli
@@ -109,9 +110,16 @@ image                              8.2 B        -  service  no: no engine for im
 
 def test_the_list_says_what_this_box_would_do(models: Cli) -> None:
     for words in (("models",), ("models", "list")):
-        assert models(*words).out == TABLE
+        shown = models(*words).out
+        # What goes into a pipe has every reason in full.
+        assert f"no: {LARGE.reason}" in shown
         assert models(*words, "--json").json == {"models": plain(ALL)}
+
+
+def test_the_list_fits_a_terminal() -> None:
+    assert click.unstyle(f"{catalog_table(ALL, 100)}\n") == TABLE
     assert max(map(len, TABLE.splitlines())) <= 100
+    assert LARGE.reason in catalog_table(ALL, 200)
 
 
 @pytest.mark.parametrize(

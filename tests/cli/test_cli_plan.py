@@ -215,6 +215,14 @@ def test_a_plan_that_does_not_fit_ends_with_10(ask: Cli, fake: FakeBox) -> None:
     assert as_json.json == plain(view)
 
 
+def test_a_plan_that_no_engine_can_run_ends_with_7(ask: Cli, fake: FakeBox) -> None:
+    view = msgspec.structs.replace(REFUSED["too large"], missing=(), alternatives=())
+    fake.says("POST /api/v1/plan", view)
+    shown = ask("plan", "flux")
+    assert shown.status == 7
+    assert "cannot run on this machine" in shown.out
+
+
 def test_a_dry_run_of_deploy_prints_the_plan_and_keeps_the_name(ask: Cli, fake: FakeBox) -> None:
     view = REFUSED["too many"]
     fake.says("POST /api/v1/services", view)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hydra_box.errors import DoesNotFit, InvalidRequest, NotFound
+from hydra_box.errors import EngineUnavailable, InvalidRequest, NotFound, Unavailable
 from hydra_box.messages import DeployRequest, PlanRequest, ScaleRequest
 from hydra_box.plan.sizes import MOST_INSTANCES
 from hydra_box.types import EngineName, FactsSource, MeasuredMemory, PlanOutcome
@@ -74,11 +74,11 @@ def test_an_unknown_model_is_named(box: DemoBox) -> None:
         box.running.client.plan(PlanRequest(model="qwen-nothing"))
 
 
-def test_a_model_that_is_not_here_is_planned_and_not_deployed(box: DemoBox) -> None:
+def test_a_model_that_is_not_here_is_planned_without_the_hub(box: DemoBox) -> None:
     client = box.running.client
     view = client.plan(PlanRequest(model="qwen2-0.5b-instruct", context_length=2048))
     assert view.download_bytes > 0
-    with pytest.raises(NotFound, match="not on this machine"):
+    with pytest.raises(Unavailable, match="cannot be reached"):
         client.deploy(DeployRequest(model="qwen2-0.5b-instruct", context_length=2048))
 
 
@@ -87,8 +87,9 @@ def test_what_does_not_fit_is_refused_with_what_would(box: DemoBox) -> None:
     view = client.plan(PlanRequest(model="deepseek-r1"))
     assert not view.fits
     assert view.reasons
-    with pytest.raises(DoesNotFit):
+    with pytest.raises(EngineUnavailable, match="there is no GPU") as error:
         client.deploy(DeployRequest(model="deepseek-r1"))
+    assert "would fit" in str(error.value.hint)
     with pytest.raises(InvalidRequest):
         client.scale("demo", ScaleRequest())
 
