@@ -10,7 +10,8 @@
     ├── Unauthenticated           401  exit 3   no key, or one that is not valid
     ├── Forbidden                 403  exit 3   a valid key that may not do this
     ├── NotFound                  404  exit 4   no such service, key, file
-    │   └── ModelNotFound         404  exit 4   no service has that access name
+    │   ├── ModelNotFound         404  exit 4   no service has that access name
+    │   └── RepositoryNotFound    404  exit 4   the hub has no such repository, or hides it
     ├── MethodNotAllowed          405  exit 2   the path does not take that HTTP method
     ├── Conflict                  409  exit 5   taken, or not in the state for it
     ├── DoesNotFit                409  exit 10  too little memory; the hint says what would fit
@@ -130,6 +131,12 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
+class RepositoryNotFound(NotFound):
+    """The hub has no repository of that name, or it is private."""
+
+    code = "repository_not_found"
+
+
 class MethodNotAllowed(HydraError):
     """The path exists and does not take that HTTP method."""
 
@@ -242,6 +249,7 @@ BY_CODE: dict[str, type[HydraError]] = {
         Forbidden,
         NotFound,
         ModelNotFound,
+        RepositoryNotFound,
         MethodNotAllowed,
         Conflict,
         DoesNotFit,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hydra_box.corrections import Corrections
-from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.engines.runtimes import RuntimeManager, version_numbers
 from hydra_box.errors import DoesNotFit, EngineUnavailable
 from hydra_box.measure import claims
 from hydra_box.models.facts import read_facts
@@ -21,6 +21,7 @@ from hydra_box.types import (
     Frozen,
     Instance,
     Machine,
+    ModelSpec,
     Offer,
     Plan,
     Rejection,
@@ -77,13 +78,20 @@ class Placer:
         result = await asyncio.to_thread(decide, ask, offers, situation)
         return Decision(result=result, situation=situation)
 
-    async def check_runtime(self, plan: Plan) -> None:
-        """Return if something here can run a plan.
+    async def check_runtime(self, plan: Plan, spec: ModelSpec) -> None:
+        """Return if something here can run a plan for a model.
 
         Raises:
-            EngineUnavailable: its engine is not installed, or does not work.
+            EngineUnavailable: its engine is not installed, does not work, or is too old.
         """
-        await self._runtimes.best(plan.engine, plan.placements[0].accelerator)
+        runtime = await self._runtimes.best(plan.engine, plan.placements[0].accelerator)
+        oldest = spec.minimum_versions.get(plan.engine)
+        if oldest and version_numbers(runtime.version) < version_numbers(oldest):
+            raise EngineUnavailable(
+                f"{spec.name} needs {plan.engine} {oldest} or newer; {runtime.id} is "
+                f"{runtime.version}",
+                hint=f"hydra-box engines install {plan.engine}",
+            )
 
 
 def decide(ask: Ask, offers: Sequence[Offer], situation: Situation) -> Plan | Rejection:

@@ -10,6 +10,7 @@ from hydra_box.messages import DevicePlan, PlanView
 from hydra_box.placer import Decision, Situation
 from hydra_box.plan.availability import available_bytes
 from hydra_box.plan.sizes import MOST_INSTANCES
+from hydra_box.plan.words import gpu_name
 from hydra_box.types import (
     CPU,
     Ask,
@@ -115,10 +116,10 @@ def shrinking_view(service: Service, target: int, running: int, decision: Decisi
         decision: about one instance more, which tells how many there could be.
     """
     more = decision.result.most_instances if isinstance(decision.result, Plan) else 0
-    reason = (
-        f"{service.name} has {running} instances and shall have {target}: "
-        f"{running - target} finish their requests and end."
-    )
+    has = f"{service.name} has {running} instance{'' if running == 1 else 's'}"
+    reason = f"{has} and shall have {target}: {running - target} finish their requests and end."
+    if target == running:
+        reason = f"{has}, as it shall."
     return PlanView(
         fits=True,
         model=service.base_model,
@@ -149,7 +150,7 @@ def device_plans(situation: Situation, placements: Sequence[Placement]) -> tuple
     for claim in claims:
         ours[claim.device] += max(claim.granted_bytes, claim.used_bytes)
     available = available_bytes(machine, claims)
-    sizes = [(one.uuid, f"GPU {one.index} ({one.name})", one.total_bytes) for one in machine.gpus]
+    sizes = [(one.uuid, gpu_name(one), one.total_bytes) for one in machine.gpus]
     sizes.append((CPU, f"CPU ({machine.cpu_model})", machine.ram_total_bytes))
     return tuple(
         DevicePlan(

@@ -108,7 +108,7 @@ class Planner:
         ask = ask_of(request)
         spec, decision = await self._decide(ask, request)
         plan = accept(decision.result)
-        await self._placer.check_runtime(plan)
+        await self._placer.check_runtime(plan, spec)
         if plan.offer.path is not None:
             return Planned(spec=spec, plan=plan, path=plan.offer.path, wanted=None)
         offer = await asyncio.to_thread(self._sources.exact, plan.offer)

@@ -101,3 +101,12 @@ def test_what_the_hub_refuses_is_told(tmp_path: Path, hub: FakeHub) -> None:
     with pytest.raises(Unavailable):
         owners.resolve("small")
     assert owners.unread() == ("small",)
+
+
+def test_a_repository_that_is_nearly_right(tmp_path: Path, hub: FakeHub) -> None:
+    with pytest.raises(NotFound, match="has no repository someone/smal-GGUF") as caught:
+        catalog(tmp_path, hub, SMALL).resolve("hf:someone/smal-GGUF")
+    assert str(caught.value.hint).startswith("did you mean hf:someone/small-GGUF? check the name")
+    with pytest.raises(NotFound) as caught:
+        catalog(tmp_path, hub, SMALL).resolve("hf:x/entirely-different")
+    assert "did you mean" not in str(caught.value.hint)

@@ -18,7 +18,7 @@ from hydra_box.catalog.file import read_entries
 from hydra_box.catalog.reference import PREFIX, HubReference, is_reference, is_repository, parse
 from hydra_box.catalog.specs import ASSETS, spec_of_entry, spec_of_files, spec_of_offers
 from hydra_box.config import Paths
-from hydra_box.errors import HydraError, InvalidRequest, NotFound, Unavailable
+from hydra_box.errors import HydraError, InvalidRequest, NotFound, RepositoryNotFound, Unavailable
 from hydra_box.models.facts import read_facts
 from hydra_box.types import ModelSpec, Offer, StoredModel, WeightFormat
 
@@ -217,10 +217,26 @@ class Catalog:
         return self._with_files(spec)
 
     def _ask_hub(self, model: str, reference: HubReference) -> ModelSpec:
-        offers = self._reachable().offers(
-            reference.repository, revision=reference.revision, file=reference.file
-        )
+        try:
+            offers = self._reachable().offers(
+                reference.repository, revision=reference.revision, file=reference.file
+            )
+        except RepositoryNotFound as error:
+            near = difflib.get_close_matches(reference.repository, self._repositories(), n=3)
+            if not near:
+                raise
+            names = " or ".join(f"{PREFIX}{one}" for one in near)
+            raise RepositoryNotFound(
+                error.message, hint=f"did you mean {names}? {error.hint}", param="model"
+            ) from error
         return spec_of_offers(model, _short(reference), offers)
+
+    def _repositories(self) -> set[str]:
+        """Every repository of the hub that the catalog or the library knows."""
+        known = {one.repository for one in self._stored() if one.repository is not None}
+        for entry in self.entries.values():
+            known |= {one.repo for one in entry.safetensors} | {one.repo for one in entry.gguf}
+        return known
 
     def _offers_on_disk(self, reference: HubReference) -> tuple[Offer, ...]:
         """What the library has of a repository, at the commit if one is asked for."""

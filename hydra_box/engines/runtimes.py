@@ -268,8 +268,12 @@ def suitability(runtime: Runtime, has_gpu: bool) -> tuple[bool, int, tuple[int, 
     3. The newest version.
     """
     suits = (runtime.accelerator is Accelerator.CUDA) == has_gpu
-    numbers = tuple(int(digits) for digits in re.findall(r"\d+", runtime.version))
-    return suits, _LEAST_TO_MOST.index(runtime.source), numbers
+    return suits, _LEAST_TO_MOST.index(runtime.source), version_numbers(runtime.version)
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a version, which are in the order of versions."""
+    return tuple(int(digits) for digits in re.findall(r"\d+", version))
 
 
 def _nothing_works(

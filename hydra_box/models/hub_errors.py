@@ -9,7 +9,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
     parse_ratelimit_headers,
 )
 
-from hydra_box.errors import Forbidden, HydraError, NotFound, Unavailable
+from hydra_box.errors import Forbidden, HydraError, NotFound, RepositoryNotFound, Unavailable
 
 CREDENTIAL = "HF_TOKEN"
 SET_IT = f"hf auth login, or {CREDENTIAL} in the daemon's environment"
@@ -54,7 +54,7 @@ def translated(error: errors.HfHubHTTPError, repository: str, endpoint: str) -> 
                 f"the hub has disabled {repository}", hint="use another model", param="model"
             )
         case errors.RepositoryNotFoundError():
-            return NotFound(
+            return RepositoryNotFound(
                 f"the hub at {endpoint} has no repository {repository}, or it is private",
                 hint="check the name; for a private one give the daemon a token in "
                 f"{CREDENTIAL} that may read it",
@@ -74,7 +74,7 @@ def _of_status(response: httpx.Response, repository: str, endpoint: str) -> Hydr
             param="model",
         )
     if status == httpx.codes.NOT_FOUND:
-        return NotFound(
+        return RepositoryNotFound(
             f"the hub at {endpoint} has no repository {repository}",
             hint="check the name",
             param="model",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from hydra_box.catalog import DEMO_MODEL
 from hydra_box.errors import EngineUnavailable, InvalidRequest, NotFound, Unavailable
 from hydra_box.messages import DeployRequest, PlanRequest, ScaleRequest
 from hydra_box.plan.sizes import MOST_INSTANCES
@@ -92,6 +93,17 @@ def test_what_does_not_fit_is_refused_with_what_would(box: DemoBox) -> None:
     assert "would fit" in str(error.value.hint)
     with pytest.raises(InvalidRequest):
         client.scale("demo", ScaleRequest())
+
+
+def test_a_runtime_that_is_too_old_for_a_model(start_box: StartBox) -> None:
+    box = start_box()
+    (box.home / "models.toml").write_text(
+        f'[models.new]\nname = "New"\npath = "{DEMO_MODEL}"\n'
+        'minimum = { "llama.cpp" = "99999.1" }\n'
+    )
+    with pytest.raises(EngineUnavailable, match=r"New needs llama\.cpp 99999\.1") as error:
+        box.client.deploy(DeployRequest(model="new"))
+    assert error.value.hint == "hydra-box engines install llama.cpp"
 
 
 def test_measured_stands_beside_predicted_and_is_kept(start_box: StartBox) -> None:

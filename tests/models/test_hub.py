@@ -16,6 +16,7 @@ from hydra_box.errors import (
     InvalidModel,
     InvalidRequest,
     NotFound,
+    RepositoryNotFound,
     Unavailable,
 )
 from hydra_box.models.facts import read_facts
@@ -260,7 +261,7 @@ def error_of(hub: FakeHub, *, token: str | None = None, **options: str) -> Hydra
 def test_missing_repository(hub: FakeHub) -> None:
     for token in (None, hub.token):
         error = error_of(hub, token=token)
-        assert type(error) is NotFound
+        assert type(error) is RepositoryNotFound
         assert "has no repository someone/model, or it is private" in error.message
 
 
@@ -268,7 +269,7 @@ def test_private_repository_looks_like_a_missing_one(hub: FakeHub) -> None:
     write_quantization(hub.repository(REPOSITORY), "Q8_0")
     hub.private.add(REPOSITORY)
     error = error_of(hub)
-    assert type(error) is NotFound
+    assert type(error) is RepositoryNotFound
     assert error.hint == (
         "check the name; for a private one give the daemon a token in HF_TOKEN that may read it"
     )
