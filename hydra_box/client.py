@@ -101,8 +101,18 @@ class Client:
         return self._connection.call("GET", f"{API}/models", tuple[ModelView, ...])
 
     def model(self, id: str) -> ModelView:
-        """One entry of the catalog."""
-        return self._connection.call("GET", f"{API}/models/{quote(id, safe='')}", ModelView)
+        """One entry of the catalog, or whatever else MODEL may be."""
+        if "/" not in id:
+            return self._connection.call("GET", f"{API}/models/{quote(id, safe='')}", ModelView)
+        # Such a name cannot be one part of a path.
+        (view,) = self._connection.call(
+            "GET",
+            f"{API}/models",
+            tuple[ModelView],
+            params={"model": id},
+            seconds=SLOW_ANSWER_SECONDS,
+        )
+        return view
 
     def plan(self, request: PlanRequest) -> PlanView:
         """What would run where, and why; or what is missing. Nothing is changed."""

@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from hydra_box.cli import render_stored, stored
+from hydra_box.cli.asked import absolute
 from hydra_box.cli.connection import connect
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, is_terminal, put, style, table
@@ -67,7 +68,7 @@ def list_models(
 def show(options: Options, id: str) -> None:
     """Show all that is known of the model ID: of the catalog, the hub, the library, or a path."""
     with connect(options) as client:
-        view = client.model(id)
+        view = client.model(id if options.url else absolute(id))
         here = [one for one in client.library() if id == one.name or _is_of(one, view)]
     if options.json:
         emit(view)

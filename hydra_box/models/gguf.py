@@ -131,9 +131,7 @@ def _look_at(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFound(
-            f"there is no file {path}", hint="check the path; it has to be absolute", param="model"
-        ) from error
+        raise NotFound(f"there is no file {path}", hint="check the path", param="model") from error
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if stat.S_ISDIR(status.st_mode):

@@ -83,6 +83,10 @@ def test_two_services_share_the_files_of_their_model(box: RunningBox, hub: FakeH
     assert sum(hub.pieces) < 2 * size
     (stored,) = box.client.library()
     assert stored.services == ("one", "two")
+    shown = run(box, "models", "show", Q8)
+    assert shown.returncode == 0, shown.stderr
+    assert "files       on this machine" in shown.stdout
+    assert "one, two" in shown.stdout
     refused = run(box, "models", "remove", Q8)
     assert refused.returncode == 5
     assert "one, two" in refused.stderr
