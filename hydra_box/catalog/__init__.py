@@ -9,40 +9,30 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from hydra_box.catalog.entry import Entry
 from hydra_box.catalog.file import read_entries
+from hydra_box.catalog.on_disk import (
+    Shelf,
+    offer_of_stored,
+    offers_on_disk,
+    stored_models,
+    with_files,
+)
 from hydra_box.catalog.reference import PREFIX, HubReference, is_reference, is_repository, parse
 from hydra_box.catalog.specs import ASSETS, spec_of_entry, spec_of_files, spec_of_offers
 from hydra_box.config import Paths
 from hydra_box.errors import HydraError, InvalidRequest, NotFound, RepositoryNotFound, Unavailable
-from hydra_box.models.facts import read_facts
-from hydra_box.types import ModelSpec, Offer, StoredModel, WeightFormat
+from hydra_box.types import ModelSpec, Offer, WeightFormat
 
 if TYPE_CHECKING:
     from hydra_box.models.hub import Hub
 
 DEMO_MODEL = ASSETS / "demo" / "hydra-box-demo.gguf"
 """The model that is part of the package; runtimes are verified on it."""
-
-
-class Shelf(Protocol):
-    """The models on this machine's disks, as far as the catalog asks for them."""
-
-    def list(self) -> tuple[StoredModel, ...]:
-        """Every one."""
-
-    def find(
-        self,
-        repository: str,
-        format: WeightFormat,
-        quantization: str | None,
-        revision: str | None = None,
-    ) -> StoredModel | None:
-        """The one with these weights; of several revisions the newest."""
 
 
 class Catalog:
@@ -126,11 +116,11 @@ class Catalog:
         """
         entries = self.entries
         if model in entries:
-            return self._with_files(self._read(model, entries[model]))
-        stored = {one.name: one for one in self._stored()}
+            return with_files(self._shelf, self._read(model, entries[model]))
+        stored = {one.name: one for one in stored_models(self._shelf)}
         if model in stored:
             one = stored[model]
-            return spec_of_offers(model, model, (_offer_of_stored(one),))
+            return spec_of_offers(model, model, (offer_of_stored(one),))
         if is_reference(model):
             return self._spec_of_repository(model)
         if "/" in model or model.endswith(".gguf"):
@@ -171,7 +161,7 @@ class Catalog:
             if id in unread:
                 continue
             try:
-                yield self._with_files(self._kept.get(id) or self._read(id, entry))
+                yield with_files(self._shelf, self._kept.get(id) or self._read(id, entry))
             except HydraError as error:
                 yield f"model {id!r}: {error.message}"
 
@@ -210,11 +200,11 @@ class Catalog:
             spec = self._ask_hub(model, reference)
         except Unavailable:
             # What is on the disk can be served without the hub.
-            offers = self._offers_on_disk(reference)
+            offers = offers_on_disk(self._shelf, reference)
             if not offers:
                 raise
             return spec_of_offers(model, _short(reference), offers)
-        return self._with_files(spec)
+        return with_files(self._shelf, spec)
 
     def _ask_hub(self, model: str, reference: HubReference) -> ModelSpec:
         try:
@@ -233,48 +223,10 @@ class Catalog:
 
     def _repositories(self) -> set[str]:
         """Every repository of the hub that the catalog or the library knows."""
-        known = {one.repository for one in self._stored() if one.repository is not None}
+        known = {one.repository for one in stored_models(self._shelf) if one.repository is not None}
         for entry in self.entries.values():
             known |= {one.repo for one in entry.safetensors} | {one.repo for one in entry.gguf}
         return known
-
-    def _offers_on_disk(self, reference: HubReference) -> tuple[Offer, ...]:
-        """What the library has of a repository, at the commit if one is asked for."""
-        wanted = (reference.file or "").upper()
-        return tuple(
-            _offer_of_stored(one)
-            for one in self._stored()
-            if one.repository == reference.repository
-            and (reference.branch is not None or one.revision == reference.revision)
-            and (
-                reference.file is None
-                or one.quantization == wanted
-                or reference.file in {file.name for file in one.files}
-            )
-        )
-
-    def _with_files(self, spec: ModelSpec) -> ModelSpec:
-        """The model, its offers read from the files that the library has of them."""
-        offers = tuple(self._with_file(one) for one in spec.offers)
-        return msgspec.structs.replace(spec, offers=offers) if offers != spec.offers else spec
-
-    def _with_file(self, offer: Offer) -> Offer:
-        if offer.path is not None or offer.repository is None or self._shelf is None:
-            return offer
-        facts = offer.facts
-        stored = self._shelf.find(
-            offer.repository, facts.format, facts.quantization, offer.revision
-        )
-        if stored is None or stored.problem is not None:
-            return offer
-        try:
-            return _offer_of_stored(stored)
-        except HydraError:
-            # Its files were taken away: they can be fetched again.
-            return offer
-
-    def _stored(self) -> tuple[StoredModel, ...]:
-        return () if self._shelf is None else self._shelf.list()
 
     def _reachable(self) -> Hub:
         if self._hub is None:
@@ -321,13 +273,3 @@ def _spec_of_path(model: str) -> ModelSpec:
 
 def _short(reference: HubReference) -> str:
     return reference.repository.rpartition("/")[2]
-
-
-def _offer_of_stored(model: StoredModel) -> Offer:
-    """The offer of weights that are on the disk; their facts are read from them."""
-    return Offer(
-        facts=read_facts(Path(model.path)),
-        path=model.path,
-        repository=model.repository,
-        revision=model.revision,
-    )
