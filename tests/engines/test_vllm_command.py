@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hydra_box.engines.verify import DEMO_SAFETENSORS
@@ -55,6 +56,12 @@ def test_options_become_flags(tmp_path: Path) -> None:
     }
     assert {name: option(argv, name) for name in flags} == flags
     assert "--trust-remote-code" not in argv
+
+
+def test_code_of_the_model_runs_only_where_its_owner_said_so(tmp_path: Path) -> None:
+    wanted = launch(DEMO_SAFETENSORS, tmp_path, **OPTIONS)
+    allowed = msgspec.structs.replace(wanted, allows_code=True)
+    assert "--trust-remote-code" in Vllm({}).command(RUNTIME, allowed).argv
 
 
 def test_plan_shows_the_flags_that_are_used(tmp_path: Path) -> None:
