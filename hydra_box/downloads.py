@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +20,8 @@ from hydra_box.stoppable import Stopped
 from hydra_box.store import Store
 from hydra_box.transfers import Transfers
 from hydra_box.types import DesiredState, Download, DownloadState, Service, Severity
+
+log = logging.getLogger(__name__)
 
 SAMPLE_SECONDS = 0.5
 KEPT = 50
@@ -204,6 +207,13 @@ class Downloads:
         except HydraError as error:
             hint = "" if error.hint is None else f"; hint: {error.hint}"
             await self._move(id, "failed", state=D.FAILED, reason=f"{error.message}{hint}")
+        except Exception as error:
+            # Left as it is, it would be started again and again; the next daemon may try.
+            log.exception("the download %s broke", id)
+            if (row := self._rows.get(id)) is not None:
+                why = f"a fault of Hydra Box: {error}"
+                self._rows[id] = msgspec.structs.replace(row, state=D.FAILED, reason=why)
+                self._changed()
         finally:
             watching.cancel()
             del self._tasks[id]

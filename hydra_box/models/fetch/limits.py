@@ -21,8 +21,8 @@ class FetchLimits(Frozen, frozen=True, kw_only=True):
     """What is remembered: a kill loses the blocks under way, one a connection."""
     reserve_bytes: int = 0
     """Room on the disk that stays free."""
-    most_tries: int = 8
-    """Of a request, in a row, while no block of the file comes."""
+    most_tries: int = 30
+    """Of a request, in a row, while no block of the file comes: about 25 minutes."""
     first_delay_seconds: float = 1.0
     longest_delay_seconds: float = 60.0
 
