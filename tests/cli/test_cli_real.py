@@ -32,7 +32,7 @@ def test_models_and_gpus(box: DemoBox) -> None:
     assert "demo" in demo["services"]
     assert (demo["fits"], demo["engine"]) == (True, "llama.cpp")
     listed = run(box.running, "models", "list").stdout.splitlines()
-    assert max(map(len, listed)) <= 100
+    assert not any(line.endswith("...") for line in listed)
     assert any(line.startswith("demo ") for line in listed)
     assert run_json(box.running, "models", "show", "demo")["id"] == "demo"
     assert "this box    llama.cpp" in run(box.running, "models", "show", "demo").stdout
