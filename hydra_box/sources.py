@@ -42,7 +42,9 @@ class Sources:
 
     def _check_room(self, wanted: Wanted) -> None:
         total = sum(one.size_bytes for one in wanted.files)
-        missing = total - arrived_bytes(self._cache, wanted.repository, wanted.files)
+        missing = total - arrived_bytes(
+            self._cache, wanted.repository, wanted.revision, wanted.files
+        )
         free = shutil.disk_usage(_existing(self._cache.root)).free
         if missing > max(0, free - self._reserve_bytes):
             raise DiskFull(

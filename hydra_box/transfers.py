@@ -84,7 +84,7 @@ class Transfers:
             return Transfer(done_bytes=total, total_bytes=total)
         if speed := self._speeds.get(download.id):
             return speed.transfer(total)
-        arrived = arrived_bytes(self._cache, download.repository, download.files)
+        arrived = arrived_bytes(self._cache, download.repository, download.revision, download.files)
         return Transfer(done_bytes=arrived, total_bytes=total)
 
     def waiting(self, download_id: str) -> str | None:

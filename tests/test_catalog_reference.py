@@ -39,6 +39,7 @@ def test_references(
     [
         *("hf:", "hf:repo", "hf:org/repo:", "hf:org/repo@", "hf:org/repo:a:b", "hf:org/a b"),
         *("hf:../etc/passwd", "hf:org/repo/sub", "hf:org/repo@a b", "hf:org/repo:x@y@z"),
+        *("hf:org/repo@../../evil", "hf:org/repo@/etc", "hf:org/repo@a/../b", "hf:org/repo@a/"),
     ],
 )
 def test_other_things(model: str) -> None:

@@ -10,7 +10,8 @@ from hydra_box.types import Frozen
 PREFIX = "hf:"
 _REPOSITORY = r"[\w-][\w.-]*/[\w-][\w.-]*"
 _REFERENCE = re.compile(
-    rf"(?P<repository>{_REPOSITORY})(?::(?P<file>[^@:]+))?(?:@(?P<revision>[\w./-]+))?"
+    rf"(?P<repository>{_REPOSITORY})(?::(?P<file>[^@:]+))?"
+    r"(?:@(?P<revision>(?![./])(?!.*(?:\.\.|//|/\.))[\w./-]+(?<!/)))?"
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

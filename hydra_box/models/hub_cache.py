@@ -141,8 +141,14 @@ class HubCache:
             _remove_empty(place.parent, snapshot.parent)
         if not snapshot.exists():
             self._remove_refs(repository, revision)
-        self._remove_rest(repository)
+        self.tidy(repository)
         return freed
+
+    def tidy(self, repository: str) -> None:
+        """Remove the directory of a repository of which no file is left."""
+        directory = self.repository(repository)
+        if directory.exists() and not any(one for one in directory.rglob("*") if not one.is_dir()):
+            shutil.rmtree(directory)
 
     def _is_used(self, repository: str, digest: str) -> bool:
         snapshots = self.repository(repository) / "snapshots"
@@ -156,12 +162,6 @@ class HubCache:
             if one.is_file() and one.read_text().strip() == revision:
                 one.unlink()
                 _remove_empty(one.parent, refs.parent)
-
-    def _remove_rest(self, repository: str) -> None:
-        """Remove the directory of a repository of which nothing is left."""
-        directory = self.repository(repository)
-        if directory.exists() and not any(one for one in directory.rglob("*") if not one.is_dir()):
-            shutil.rmtree(directory)
 
 
 def _remove_empty(directory: Path, end: Path) -> None:

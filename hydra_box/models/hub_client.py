@@ -137,6 +137,9 @@ class HubClient:
             info = msgspec.json.decode(data, type=_Info)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise self.nonsense(f"about {repository}") from error
+        if not is_digest(info.sha):
+            # It names a directory in the cache.
+            raise self.nonsense(f"about {repository}: {info.sha[:80]!r} is no commit")
         inside = [one for one in info.siblings if is_inside(one.rfilename)]
         digests = {one.rfilename: _digest(one) for one in inside}
         return Snapshot(

@@ -106,6 +106,36 @@ def test_connections_that_break_at_any_byte(hub: FakeHub, cache: HubCache, seed:
     assert sent(hub) < SIZE + 13 * BLOCK
 
 
+def test_connections_that_always_break_within_a_block(hub: FakeHub, cache: HubCache) -> None:
+    content = put(hub, "model.gguf", SIZE)
+    hub.breaks = repeat(BLOCK * 7 // 10)
+    assert (a_fetch(hub, cache).run() / "model.gguf").read_bytes() == content
+
+
+def test_an_error_is_not_held_up_by_a_hub_that_is_silent(hub: FakeHub, cache: HubCache) -> None:
+    put(hub, "model.gguf", SIZE)
+    of = listed(hub)
+    silent = msgspec.structs.replace(QUICK, first_delay_seconds=3600, longest_delay_seconds=3600)
+    hub.refusals = [(503, {}), (404, {"X_Error_Code": "EntryNotFound"})]
+    with pytest.raises(NotFound):
+        a_fetch(hub, cache, of=of, limits=silent).run()
+
+
+def test_a_failed_fetch_leaves_a_cache_that_others_can_read(hub: FakeHub, cache: HubCache) -> None:
+    put(hub, "model.gguf", SIZE)
+    hub.refusals = [(404, {"X_Error_Code": "EntryNotFound"})] * 9
+    with pytest.raises(NotFound):
+        a_fetch(hub, cache).run()
+    assert scan_cache_dir(cache.root).warnings == []
+
+
+def test_a_commit_that_is_a_path_is_no_commit(hub: FakeHub) -> None:
+    put(hub, "model.gguf", SIZE)
+    hub.commit = lambda name: "../../../escaped"  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="is no commit"):
+        listed(hub)
+
+
 def test_a_hub_that_is_busy(hub: FakeHub, cache: HubCache) -> None:
     content = put(hub, "model.gguf", SIZE)
     hub.refusals = [(503, {}), (429, {"Retry-After": "0"}), (500, {})]
@@ -261,7 +291,7 @@ def test_stop_keeps_what_has_come(hub: FakeHub, cache: HubCache) -> None:
     try:
         fetch.run()
     except Stopped:
-        kept = arrived_bytes(cache, REPOSITORY, of[1])
+        kept = arrived_bytes(cache, REPOSITORY, *of)
         assert fetch.done_bytes == kept
     else:
         kept = SIZE
@@ -304,7 +334,7 @@ def test_no_room_before_and_meanwhile(hub: FakeHub, cache: HubCache) -> None:
     shrinking = iter(range(2 * SIZE, 0, -4 * BLOCK))
     with pytest.raises(DiskFull, match=r"of which .* stay free"):
         a_fetch(hub, cache, of=of, limits=limits, free_bytes=lambda _: next(shrinking)).run()
-    kept = arrived_bytes(cache, REPOSITORY, of[1])
+    kept = arrived_bytes(cache, REPOSITORY, *of)
     again = a_fetch(hub, cache, of=of, limits=limits, free_bytes=lambda _: 3 * SIZE)
     again.run()
     assert again.fetched_bytes == SIZE - kept
@@ -324,10 +354,25 @@ def test_discarded_is_gone(hub: FakeHub, cache: HubCache) -> None:
     hub.breaks = iter([BLOCK * 3, *([0] * 100)])
     with pytest.raises(Unavailable):
         a_fetch(hub, cache, of=of).run()
-    assert 0 < arrived_bytes(cache, REPOSITORY, of[1]) < SIZE + BLOCK
+    assert 0 < arrived_bytes(cache, REPOSITORY, *of) < SIZE + BLOCK
     discard(cache, REPOSITORY, of[1])
     assert rest(cache.root) == []
-    assert arrived_bytes(cache, REPOSITORY, of[1]) == 0
+    assert arrived_bytes(cache, REPOSITORY, *of) == 0
+
+
+def test_without_links_nothing_is_fetched_twice(
+    hub: FakeHub, cache: HubCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    put(hub, "model.gguf", SIZE)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    a_fetch(hub, cache).run()
+    again = a_fetch(hub, cache, free_bytes=lambda _: 0)
+    assert again.done_bytes == SIZE
+    assert again.run().is_dir()
+    assert again.fetched_bytes == 0
 
 
 def test_nothing_is_left_behind_by_a_failure(hub: FakeHub, cache: HubCache) -> None:

@@ -74,7 +74,7 @@ class Fetch:
     @property
     def done_bytes(self) -> int:
         """Bytes that are on the disk and need not be fetched again."""
-        return arrived_bytes(self._cache, self._repository, self._files)
+        return arrived_bytes(self._cache, self._repository, self._revision, self._files)
 
     def stop(self) -> None:
         """Have ``run`` end soon; what has arrived is kept."""
@@ -127,7 +127,9 @@ class Fetch:
         """Fetch one file; one with a wrong checksum once more."""
         client.refuse_offline(self._repository)
         blob = self._cache.blob(self._repository, file.digest or "")
-        blob.parent.mkdir(parents=True, exist_ok=True)
+        # The hub's own package takes a repository without snapshots for damaged.
+        for directory in (self._cache.snapshot(self._repository, self._revision), blob.parent):
+            directory.mkdir(parents=True, exist_ok=True)
         source = HubFile(client, self._repository, self._revision, file)
         found = ""
         with PartialFile(blob, file.size_bytes, self._limits.block_bytes) as partial:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from threading import Event, Lock
 
 from hydra_box.errors import HydraError, Unavailable
@@ -20,6 +22,14 @@ WAKE_SECONDS = 0.5
 
 class _Elsewhere(Exception):
     """Another thread takes the whole file."""
+
+
+@dataclass
+class _Begun:
+    """The beginning of a block whose rest has not come yet."""
+
+    block: int = -1
+    data: bytearray = field(default_factory=bytearray)
 
 
 class FileFetch:
@@ -71,6 +81,11 @@ class FileFetch:
         work = [pool.submit(self._work) for _ in range(count)]
         try:
             return self._checksum(work)
+        except BaseException:
+            # Threads that wait for a silent hub would hold up the error.
+            self._ended.set()
+            self._source.interrupt()
+            raise
         finally:
             self._ended.set()
             for one in work:
@@ -112,37 +127,45 @@ class FileFetch:
 
     def _fetch(self, blocks: range) -> None:
         """Fetch a range, again and again while the hub cannot give it."""
-        failures, new = 0, self.blocks.new
+        failures, progress = 0, 0
+        begun = _Begun()
         while left := self._missing_of(blocks):
+            if begun.block != left.start:
+                begun.data.clear()
             try:
-                self._try(left)
+                self._try(left, begun)
             except Unavailable as error:
-                failures = 1 if self.blocks.new > new else failures + 1
-                new = self.blocks.new
+                came = self.blocks.new * self._partial.block_bytes + len(begun.data)
+                failures = 1 if came > progress else failures + 1
+                progress = max(progress, came)
                 if failures >= self._limits.most_tries:
                     raise
                 self._pause(error, failures)
             self._check_wanted()
 
-    def _try(self, blocks: range) -> None:
-        """One request; the blocks that come as a whole are kept, whatever happens then."""
+    def _try(self, blocks: range, begun: _Begun) -> None:
+        """One request; what comes is kept, whatever happens then.
+
+        ``begun`` is what there is of the first block, and in the end of the one that broke off.
+        """
         size, start = self._partial.block_bytes, blocks.start * self._partial.block_bytes
-        end = min(blocks.stop * size, self._size)
+        start, end = start + len(begun.data), min(blocks.stop * size, self._size)
         with self._source.open(start, end - start) as (begin, body):
             if begin == start:
-                self._take(blocks, body)
+                self._take(blocks, body, begun)
                 return
             # Without ranges the file comes from its beginning: one thread takes all of it.
             if not self._whole.acquire(blocking=False):
                 raise _Elsewhere
             try:
-                self._take(range(self.blocks.count), body)
+                self._take(range(self.blocks.count), body, _Begun())
             finally:
                 self._whole.release()
 
-    def _take(self, blocks: range, body: Iterator[bytes]) -> None:
-        buffer = bytearray()
+    def _take(self, blocks: range, body: Iterator[bytes], begun: _Begun) -> None:
+        buffer = begun.data
         for block in blocks:
+            begun.block = block
             wanted = min(self._partial.block_bytes, self._size - block * self._partial.block_bytes)
             while len(buffer) < wanted:
                 piece = next(body, None)
@@ -172,7 +195,10 @@ class FileFetch:
             error.retry_after_seconds,
         )
         self._waits(f"trying again in {seconds:.0f} s: {error.message}")
-        self._stop.wait(seconds)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._ended.is_set():
+            if self._stop.wait(min(left, WAKE_SECONDS)):
+                return
 
     def _missing_of(self, blocks: range) -> range:
         """What is left of a range: blocks come in order."""

@@ -32,6 +32,10 @@ class HubFile:
         self._address = client.address(repository, revision, file.name)
         self._target: str | None = None
 
+    def interrupt(self) -> None:
+        """Have every request fail at once, those under way and those to come."""
+        self._client.interrupt()
+
     @contextmanager
     def open(self, start: int, count: int) -> Iterator[tuple[int, Iterator[bytes]]]:
         """Ask for a range, inside ``with``.
