@@ -19,7 +19,7 @@ from hydra_box.models.wanted import Wanted
 from hydra_box.stoppable import Stopped
 from hydra_box.store import Store
 from hydra_box.transfers import Transfers
-from hydra_box.types import DesiredState, Download, DownloadState, Service, Severity
+from hydra_box.types import DesiredState, Download, DownloadState, ModelFile, Service, Severity
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ class Downloads:
         self._clock = clock
         self._rows: dict[str, Download] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[str, str] = {}
+        """Download to the repository of which nothing else may be fetched now."""
         self._writing = asyncio.Lock()
         self._closing = False
 
@@ -160,18 +162,17 @@ class Downloads:
                     hint=f"hydra-box delete {names[0]}, or hydra-box models pause {row.id}",
                 )
             del self._rows[row.id]
-            await self._end(row.id)
-            shared = {
-                file
-                for other in self._rows.values()
-                if other.state is not D.DONE and other.repository == row.repository
-                for file in other.files
-            }
-            files = [one for one in row.files if one not in shared]
-            if row.state is not D.DONE:
-                await self._transfers.discard(row.repository, files)
             await self._store.delete_download(row.id)
-            self._record(row, "cancelled" if row.state is not D.DONE else "forgotten")
+            # Nobody else fetches from the repository until its partial files are gone.
+            self._busy[row.id] = row.repository
+        try:
+            await self._end(row.id)
+            if row.state is not D.DONE:
+                await self._transfers.discard(row.repository, self._unshared(row))
+        finally:
+            self._busy.pop(row.id, None)
+            self._start_next()
+        self._record(row, "cancelled" if row.state is not D.DONE else "forgotten")
 
     async def release(self, service: Service) -> None:
         """A service does not want its model any more: pause the download if nobody else does."""
@@ -188,8 +189,8 @@ class Downloads:
         for row in list(self._rows.values()):
             if self._closing or len(self._tasks) >= self._jobs:
                 return
-            busy = {self._rows[id].repository for id in self._tasks if id in self._rows}
-            if row.state in _UNDER_WAY and row.id not in self._tasks and row.repository not in busy:
+            if row.state in _UNDER_WAY and row.repository not in self._busy.values():
+                self._busy[row.id] = row.repository
                 self._tasks[row.id] = asyncio.create_task(self._run(row.id), name=row.id)
 
     async def _run(self, id: str) -> None:
@@ -217,6 +218,8 @@ class Downloads:
         finally:
             watching.cancel()
             del self._tasks[id]
+            if id in self._rows:
+                del self._busy[id]
             self._start_next()
 
     async def _arrived(self, id: str) -> None:
@@ -274,9 +277,10 @@ class Downloads:
 
     async def _move(self, id: str, what: str, **changes: object) -> None:
         """Change a row from inside a fetch; one that was paused or given up meanwhile stays so."""
-        row = self._rows.get(id)
-        if row is not None and row.state in _UNDER_WAY:
-            await self._save(msgspec.structs.replace(row, **changes), what)
+        async with self._writing:
+            row = self._rows.get(id)
+            if row is not None and row.state in _UNDER_WAY:
+                await self._save(msgspec.structs.replace(row, **changes), what)
 
     async def _save(self, row: Download, what: str) -> Download:
         await self._store.save_download(row)
@@ -293,6 +297,16 @@ class Downloads:
             severity=Severity.ERROR if row.state is D.FAILED else Severity.INFO,
             download_id=row.id,
         )
+
+    def _unshared(self, row: Download) -> tuple[ModelFile, ...]:
+        """The files of a download that no other one still wants."""
+        shared = {
+            file
+            for other in self._rows.values()
+            if other.state is not D.DONE and other.repository == row.repository
+            for file in other.files
+        }
+        return tuple(one for one in row.files if one not in shared)
 
     def _same(self, wanted: Wanted) -> Download | None:
         """A download of the same files that is not over."""
