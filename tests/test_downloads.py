@@ -41,10 +41,13 @@ def hub(tmp_path: Path) -> Iterator[FakeHub]:
 class Queue:
     """Downloads with all that they need, as the daemon wires them."""
 
-    def __init__(self, downloads: Downloads, library: Library, hub: FakeHub) -> None:
+    def __init__(
+        self, downloads: Downloads, library: Library, hub: FakeHub, changed: asyncio.Event
+    ) -> None:
         self.downloads = downloads
         self.library = library
         self.services: list[Service] = []
+        self.changed = changed
         self._hub = hub
 
     async def want(self, repository: str, *, pulled: bool = True) -> str:
@@ -69,7 +72,8 @@ class Queue:
         """Return once a download is done."""
         async with asyncio.timeout(60):
             while self.downloads.get(id).state is not D.DONE:
-                await asyncio.sleep(0.01)
+                await self.changed.wait()
+                self.changed.clear()
 
 
 @asynccontextmanager
@@ -82,6 +86,7 @@ async def opened(tmp_path: Path, hub: FakeHub, jobs: int = 2) -> AsyncIterator[Q
     store = await Store.open(paths.database)
     journal = Journal(store, EventBus())
     services: list[Service] = []
+    changed = asyncio.Event()
     library = Library(
         store=store,
         paths=paths,
@@ -98,10 +103,10 @@ async def opened(tmp_path: Path, hub: FakeHub, jobs: int = 2) -> AsyncIterator[Q
         transfers=Transfers(cache=cache, settings=settings, environ=environ),
         jobs=jobs,
         services=lambda: services,
-        changed=lambda: None,
+        changed=changed.set,
     )
     await downloads.load()
-    queue = Queue(downloads, library, hub)
+    queue = Queue(downloads, library, hub, changed)
     queue.services = services
     try:
         yield queue
