@@ -121,7 +121,12 @@ def _lock_holder(paths: Paths) -> str | None:
 
 
 def _services(box: BoxStatus) -> list[Finding]:
-    troubled = [finding("service", ERROR, one.message, one.hint) for one in box.attention]
+    # What needs attention beside services, doctor looks at itself.
+    troubled = [
+        finding("service", ERROR, one.message, one.hint)
+        for one in box.attention
+        if one.service_name is not None
+    ]
     return troubled or [finding("services", INFO, f"{len(box.services)}, none needs attention")]
 
 

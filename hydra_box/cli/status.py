@@ -38,7 +38,7 @@ def status(options: Options) -> None:
 
 def _head(box: BoxStatus) -> str:
     engines = ", ".join(
-        f"{engine} by {runtime or style('no usable runtime', fg='red')}"
+        f"{engine} by {runtime or style('none that has answered yet', fg='yellow')}"
         for engine, runtime in box.runtimes.items()
     )
     up = duration(max(0.0, time.time() - box.started_at))

@@ -238,7 +238,9 @@ def test_a_box_elsewhere_that_does_not_answer() -> None:
 
 
 def test_services_that_need_attention_are_errors(fake: FakeBox) -> None:
-    attention = Attention(message="a is FAILED: no memory", hint="hydra-box logs a")
+    attention = Attention(
+        message="a is FAILED: no memory", hint="hydra-box logs a", service_name="a"
+    )
     (found,) = only(remote(fake, MACHINE, [RUNTIME], attention=(attention,)), Severity.ERROR)
     assert (found.message, found.hint) == (attention.message, attention.hint)
 
