@@ -79,6 +79,8 @@ def run(host: str | None, port: int | None) -> int:
     )
     # What uvicorn has to say of itself is said by the daemon.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # The addresses that a hub redirects to are signed: who has one has the file.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     os.umask(0o077)
     paths = resolve_paths(os.environ)
     settings = load_settings(paths, os.environ)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from huggingface_hub.file_download import repo_folder_name
 
+from hydra_box.models.claims import Claims
 from hydra_box.types import ModelFile
 
 
@@ -50,6 +51,8 @@ class HubCache:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.claims = Claims()
+        """The blobs that this process is fetching."""
 
     def repository(self, name: str) -> Path:
         """The directory of a repository."""

@@ -65,6 +65,8 @@ class FakeHub:
     bytes_per_second: int | None = None
     """How fast each connection is; None: as fast as it goes."""
     requests: list[Request] = field(default_factory=list)
+    connections: list[str] = field(default_factory=list)
+    """The origin of each connection that was made."""
     pieces: list[int] = field(default_factory=list)
     """Bytes of each file, or range of one, that was asked for and given."""
     sent: dict[str, int] = field(default_factory=dict)
@@ -150,10 +152,12 @@ def _start(
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     origin = ""
 
     def __init__(self, hub: FakeHub, *args: object) -> None:
         self.hub = hub
+        hub.connections.append(self.origin)
         super().__init__(*args)  # type: ignore[arg-type]
 
     def log_message(self, format: str, *args: object) -> None:

@@ -119,16 +119,18 @@ class Fetch:
                     raise Stopped
                 if self._cache.is_linked(self._repository, self._revision, file):
                     continue
-                if not self._cache.has(self._repository, file):
-                    self._fetch(client, pool, file)
-                self._cache.link(self._repository, self._revision, file)
+                with self._alone(file):
+                    if not self._cache.has(self._repository, file):
+                        self._fetch(client, pool, file)
+                    self._cache.link(self._repository, self._revision, file)
 
     def _fetch(self, client: HubClient, pool: ThreadPoolExecutor, file: ModelFile) -> None:
         """Fetch one file; one with a wrong checksum once more."""
         client.refuse_offline(self._repository)
         blob = self._cache.blob(self._repository, file.digest or "")
         # The hub's own package takes a repository without snapshots for damaged.
-        for directory in (self._cache.snapshot(self._repository, self._revision), blob.parent):
+        snapshots = self._cache.snapshot(self._repository, self._revision).parent
+        for directory in (snapshots, blob.parent):
             directory.mkdir(parents=True, exist_ok=True)
         source = HubFile(client, self._repository, self._revision, file)
         found = ""
@@ -146,6 +148,19 @@ class Fetch:
             hint="try again later; if it stays so, a proxy or a mirror changes the file",
             param="model",
         )
+
+    @contextmanager
+    def _alone(self, file: ModelFile) -> Iterator[None]:
+        """Fetch a file while no other download of this process does."""
+        claims, blob = self._cache.claims, self._cache.blob(self._repository, file.digest or "")
+        if claims.is_held(blob):
+            self._wait(f"{file.name} is being fetched by another download")
+        claims.take(blob, self._stop)
+        self._wait(None)
+        try:
+            yield
+        finally:
+            claims.give_back(blob)
 
     def _file_fetch(self, source: HubFile, partial: PartialFile) -> FileFetch:
         return FileFetch(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Event, Lock
 
 from hydra_box.errors import HydraError, Unavailable
@@ -28,8 +28,11 @@ class _Elsewhere(Exception):
 class _Begun:
     """The beginning of a block whose rest has not come yet."""
 
+    room: memoryview
+    """As long as a block; used again and again, because fresh memory costs more than the bytes."""
     block: int = -1
-    data: bytearray = field(default_factory=bytearray)
+    count: int = 0
+    """Bytes that have come."""
 
 
 class FileFetch:
@@ -114,10 +117,11 @@ class FileFetch:
 
     def _work(self) -> None:
         """Fetch ranges until there are none left."""
+        begun = _Begun(memoryview(bytearray(min(self._partial.block_bytes, self._size))))
         try:
             while blocks := self.blocks.take(self._limits.connections, self._part_blocks):
                 try:
-                    self._fetch(blocks)
+                    self._fetch(blocks, begun)
                 finally:
                     self.blocks.give_back(blocks)
         except _Elsewhere:
@@ -125,17 +129,18 @@ class FileFetch:
         finally:
             self.blocks.wake()
 
-    def _fetch(self, blocks: range) -> None:
+    def _fetch(self, blocks: range, begun: _Begun) -> None:
         """Fetch a range, again and again while the hub cannot give it."""
         failures, progress = 0, 0
-        begun = _Begun()
         while left := self._missing_of(blocks):
             if begun.block != left.start:
-                begun.data.clear()
+                begun.block, begun.count = left.start, 0
             try:
                 self._try(left, begun)
             except Unavailable as error:
-                came = self.blocks.new * self._partial.block_bytes + len(begun.data)
+                # Of a connection that was ended on purpose nothing is to be told.
+                self._check_wanted()
+                came = self.blocks.new * self._partial.block_bytes + begun.count
                 failures = 1 if came > progress else failures + 1
                 progress = max(progress, came)
                 if failures >= self._limits.most_tries:
@@ -149,7 +154,7 @@ class FileFetch:
         ``begun`` is what there is of the first block, and in the end of the one that broke off.
         """
         size, start = self._partial.block_bytes, blocks.start * self._partial.block_bytes
-        start, end = start + len(begun.data), min(blocks.stop * size, self._size)
+        start, end = start + begun.count, min(blocks.stop * size, self._size)
         with self._source.open(start, end - start) as (begin, body):
             if begin == start:
                 self._take(blocks, body, begun)
@@ -157,32 +162,42 @@ class FileFetch:
             # Without ranges the file comes from its beginning: one thread takes all of it.
             if not self._whole.acquire(blocking=False):
                 raise _Elsewhere
+            begun.block = -1
             try:
-                self._take(range(self.blocks.count), body, _Begun())
+                self._take(range(self.blocks.count), body, _Begun(begun.room))
             finally:
                 self._whole.release()
 
     def _take(self, blocks: range, body: Iterator[bytes], begun: _Begun) -> None:
-        buffer = begun.data
+        piece = memoryview(b"")
         for block in blocks:
             begun.block = block
             wanted = min(self._partial.block_bytes, self._size - block * self._partial.block_bytes)
-            while len(buffer) < wanted:
-                piece = next(body, None)
-                if piece is None:
-                    raise Unavailable("the hub ended the connection too early", hint="try again")
-                self._check_wanted()
-                self._rate.take(len(piece), self._stop)
-                buffer += piece
-            self._keep(block, buffer[:wanted])
-            del buffer[:wanted]
+            while begun.count < wanted:
+                if not piece:
+                    piece = self._next(body)
+                fits = piece[: wanted - begun.count]
+                begun.room[begun.count : begun.count + len(fits)] = fits
+                begun.count += len(fits)
+                piece = piece[len(fits) :]
+            self._keep(block, begun.room[:wanted])
+            begun.count = 0
+        # Only an answer that was read to its end leaves its connection for the next request.
+        next(body, None)
 
-    def _keep(self, block: int, data: bytearray) -> None:
+    def _next(self, body: Iterator[bytes]) -> memoryview:
+        piece = next(body, None)
+        if piece is None:
+            raise Unavailable("the hub ended the connection too early", hint="try again")
+        self._check_wanted()
+        self._rate.take(len(piece), self._stop)
+        return memoryview(piece)
+
+    def _keep(self, block: int, data: memoryview) -> None:
         if self.blocks.is_there(block):
             return
         self._came(len(data))
-        with memoryview(data) as view:
-            self._partial.write(view, block * self._partial.block_bytes)
+        self._partial.write(data, block * self._partial.block_bytes)
         self._partial.mark(block)
         self.blocks.came(block)
         self._waits(None)

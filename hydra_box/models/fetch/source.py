@@ -66,7 +66,7 @@ class HubFile:
     def _body(self, answer: Answer, start: int) -> tuple[int, Iterator[bytes]]:
         response = answer.response
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise self._changed("it is shorter now")
+            raise self._changed(f"it had {self.file.size_bytes:,} bytes and is shorter now")
         try:
             raise_for_status(response)
         except errors.HfHubHTTPError as error:
