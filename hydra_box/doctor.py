@@ -13,6 +13,7 @@ from hydra_box import __version__
 from hydra_box import doctor_local as here
 from hydra_box.client import Client
 from hydra_box.config import Paths, resolve_paths
+from hydra_box.disk import nearest_existing
 from hydra_box.doctor_engines import (
     check_compiler,
     check_cuda_compiler,
@@ -51,7 +52,7 @@ def diagnose(client: Client, environ: Mapping[str, str]) -> list[Finding]:
         daemon,
     ]
     if box is None:
-        machine = snapshot(here.nearest_existing(paths.home))
+        machine = snapshot(nearest_existing(paths.home))
         findings += [here.check_port(settings)] if settings else []
         findings += check_unverified(paths, environ)
     else:

@@ -7,13 +7,13 @@ import os
 import platform
 import stat
 from collections.abc import Mapping
-from pathlib import Path
 
 import psutil
 
 from hydra_box import __version__
 from hydra_box.catalog import Catalog
 from hydra_box.config import Paths, Settings, load_settings
+from hydra_box.disk import nearest_existing
 from hydra_box.errors import ConfigError, HydraError
 from hydra_box.messages import BoxStatus
 from hydra_box.process import INSTANCE_VARIABLE, find_leftovers
@@ -147,9 +147,3 @@ def _is_owned(process: psutil.Process, instance_id: str, box: BoxStatus | None) 
         return any(parent.pid == box.pid for parent in process.parents())
     except psutil.NoSuchProcess:
         return True
-
-
-def nearest_existing(path: Path) -> Path:
-    """The path, or the nearest one above it that exists and may be looked at."""
-    # os.path answers False where this user may not look; pathlib raises.
-    return next(one for one in (path, *path.parents) if os.path.exists(one))  # noqa: PTH110

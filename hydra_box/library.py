@@ -109,10 +109,6 @@ class Library:
         """The model with these weights of the hub; of several the newest that is whole."""
         return self._rows.find(repository, format, quantization, revision)
 
-    def of_repository(self, repository: str) -> tuple[StoredModel, ...]:
-        """The models that are from a repository of the hub, by name."""
-        return self._rows.of_repository(repository)
-
     def services_of(self, model: StoredModel) -> tuple[str, ...]:
         """Names of the services that are served from a model's files."""
         return tuple(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 from hydra_box.catalog.reference import is_reference, parse
-from hydra_box.errors import DiskFull
+from hydra_box.disk import require_room
 from hydra_box.models.fetch import arrived_bytes
 from hydra_box.models.hub import Hub
 from hydra_box.models.hub_cache import HubCache
 from hydra_box.models.wanted import Wanted, path_of
-from hydra_box.plan.words import gib
 from hydra_box.types import Offer
 
 
@@ -45,16 +41,11 @@ class Sources:
         missing = total - arrived_bytes(
             self._cache, wanted.repository, wanted.revision, wanted.files
         )
-        free = shutil.disk_usage(_existing(self._cache.root)).free
-        if missing > max(0, free - self._reserve_bytes):
-            raise DiskFull(
-                f"{wanted.model} needs {gib(missing)} of disk; {self._cache.root} has {gib(free)} "
-                f"free, of which {gib(self._reserve_bytes)} stay free for the system",
-                hint="remove a model (hydra-box models stored), or set model_directory to a "
-                "larger disk",
-                param="model",
-            )
-
-
-def _existing(path: Path) -> Path:
-    return next(one for one in (path, *path.parents) if one.exists())
+        require_room(
+            wanted.model,
+            self._cache.root,
+            missing,
+            self._reserve_bytes,
+            hint="remove a model (hydra-box models stored), or set model_directory elsewhere",
+            param="model",
+        )

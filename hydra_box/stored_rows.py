@@ -87,10 +87,6 @@ class StoredRows:
         """The row of that id, as it is now."""
         return self._rows.get(id)
 
-    def of_repository(self, repository: str) -> tuple[StoredModel, ...]:
-        """The models that are from a repository of the hub, by name."""
-        return tuple(one for one in self.list() if one.repository == repository)
-
     def find(
         self,
         repository: str,
@@ -101,8 +97,8 @@ class StoredRows:
         """The model with these weights of the hub; of several the newest that is whole."""
         found = [
             one
-            for one in self.of_repository(repository)
-            if (one.format, one.quantization) == (format, quantization)
+            for one in self.list()
+            if (one.repository, one.format, one.quantization) == (repository, format, quantization)
             and revision in (None, one.revision)
         ]
         return max(found, key=lambda one: (one.problem is None, one.added_at), default=None)

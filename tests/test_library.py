@@ -267,8 +267,6 @@ async def test_weights_of_the_hub_are_found(world: World, tiny: Path, other: Pat
     assert library.find("org/tiny", gguf, None) is None
     assert library.find("org/tiny", WeightFormat.SAFETENSORS, "Q8_0") is None
     assert library.find("org/other", gguf, "Q8_0") is None
-    assert library.of_repository("org/tiny") == (q4, q8)
-    assert library.of_repository("org/other") == ()
 
 
 async def test_of_two_revisions_the_newest_that_is_whole_is_found(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra_box.disk import require_room
 from hydra_box.errors import DiskFull, InvalidModel, StateError
-from hydra_box.plan.words import gib
 from hydra_box.stoppable import go_on
 
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -22,14 +21,14 @@ def check_room(directory: Path, needed_bytes: int, reserve_bytes: int) -> None:
     Raises:
         DiskFull: says what is needed, what is free, and where.
     """
-    free = shutil.disk_usage(directory).free
-    if needed_bytes > max(0, free - reserve_bytes):
-        raise DiskFull(
-            f"the copy needs {gib(needed_bytes)}; {directory} has {gib(free)} free, of which "
-            f"{gib(reserve_bytes)} stay free for the system",
-            hint="import it without a copy, or remove a model (hydra-box models stored)",
-            param="path",
-        )
+    require_room(
+        "the copy",
+        directory,
+        needed_bytes,
+        reserve_bytes,
+        hint="import it without a copy, or remove a model (hydra-box models stored)",
+        param="path",
+    )
 
 
 def copy_files(pairs: Sequence[tuple[Path, Path]], stop: threading.Event) -> None:

@@ -114,14 +114,6 @@ class HubCache:
             file.write(revision)
         Path(file.name).replace(path)
 
-    def commit_of(self, repository: str, branch: str = "main") -> str | None:
-        """The commit that a branch was at; None: nobody asked yet."""
-        try:
-            return (self.repository(repository) / "refs" / branch).read_text().strip() or None
-        except OSError:
-            # No such file is the usual case.
-            return None
-
     def remove(self, repository: str, revision: str, files: Iterable[ModelFile]) -> int:
         """Remove files of a commit, and their blobs where no other commit has them.
 

@@ -77,11 +77,12 @@ def test_removing_keeps_what_others_have(cache: HubCache) -> None:
     assert cache.remove(REPOSITORY, NEW, [small]) == 4
     assert not cache.has(REPOSITORY, small)
     assert cache.is_linked(REPOSITORY, NEW, large)
-    assert cache.commit_of(REPOSITORY) == NEW
+    main = cache.repository(REPOSITORY) / "refs" / "main"
+    assert main.read_text() == NEW
     assert cache.remove(REPOSITORY, NEW, [large, shared]) == 11
     assert cache.is_linked(REPOSITORY, OLD, shared)
     # The commit is gone, and so is the branch that led to it.
-    assert cache.commit_of(REPOSITORY) is None
+    assert not main.exists()
     assert cache.remove(REPOSITORY, OLD, [shared]) == 6
     assert list(cache.root.iterdir()) == []
 

@@ -281,7 +281,7 @@ def test_no_room_for_a_copy(taking: Taking, imported: Path, tiny: Path) -> None:
     with pytest.raises(DiskFull) as caught:
         taking(tiny, "mine", copies=True, reserve_bytes=MUCH)
     assert caught.value.message.startswith(
-        f"the copy needs 0.01 GiB; {imported / '.mine.part'} has "
+        f"the copy needs 0.01 GiB of disk; {imported / '.mine.part'} has "
     )
     assert caught.value.message.endswith("of which 1,073,741,824.0 GiB stay free for the system")
     assert caught.value.hint == (

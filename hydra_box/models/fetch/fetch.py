@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Lock
 
+from hydra_box.disk import free_bytes, require_room
 from hydra_box.errors import DiskFull, DownloadFailed, StateError, Unavailable
 from hydra_box.models.digests import kind_of
 from hydra_box.models.fetch.arrived import arrived_bytes
@@ -20,8 +20,6 @@ from hydra_box.models.fetch.source import HubFile
 from hydra_box.models.hub_cache import HubCache
 from hydra_box.models.hub_client import HubClient
 from hydra_box.models.partial import PartialFile
-from hydra_box.plan.transfer import has_room
-from hydra_box.plan.words import gib
 from hydra_box.stoppable import Stopped
 from hydra_box.types import ModelFile
 
@@ -41,7 +39,7 @@ class Fetch:
         *,
         limits: FetchLimits,
         rate: RateLimit,
-        free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+        free_bytes: Callable[[Path], int] = free_bytes,
     ) -> None:
         """Make it.
 
@@ -188,13 +186,14 @@ class Fetch:
             self._require(missing)
 
     def _require(self, size_bytes: int) -> None:
-        free, reserve = self._free_bytes(_existing(self._cache.root)), self._limits.reserve_bytes
-        if not has_room(free, reserve, size_bytes):
-            raise DiskFull(
-                f"needs {gib(size_bytes)} more of disk; {self._cache.root} has {gib(free)} free, "
-                f"of which {gib(reserve)} stay free for the system",
-                hint="free some space (hydra-box models stored shows what there is)",
-            )
+        require_room(
+            f"the rest of {self._repository}",
+            self._cache.root,
+            size_bytes,
+            self._limits.reserve_bytes,
+            hint="free some space (hydra-box models stored shows what there is)",
+            free=self._free_bytes,
+        )
 
     @contextmanager
     def _disk_errors(self) -> Iterator[None]:
@@ -211,7 +210,3 @@ class Fetch:
                 f"{error.strerror or os.strerror(error.errno or 0)}",
                 hint="let the daemon's user write there, or set model_directory to another place",
             ) from error
-
-
-def _existing(path: Path) -> Path:
-    return next(one for one in (path, *path.parents) if one.exists())
