@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from socket import AF_UNIX, SOCK_STREAM
+from socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM
 from socket import socket as Socket  # noqa: N812 - a class, whatever its case
 from typing import Any, TypeVar
 
@@ -40,6 +41,8 @@ class Connection:
         if (socket is None) == (url is None):
             raise ValueError("give either a socket or a url")
         self._socket = socket
+        self._answers: set[httpx.Response] = set()
+        """Those that are being read."""
         self._where = str(socket or url)
         self._http = httpx.Client(
             base_url=_check_url(url) if url is not None else "http://localhost",
@@ -55,6 +58,13 @@ class Connection:
     def close(self) -> None:
         """Let the connections go."""
         self._http.close()
+
+    def abort(self) -> None:
+        """End every answer that is being read; its reader, in another thread, gets an error."""
+        for answer in tuple(self._answers):
+            stream = answer.extensions["network_stream"]
+            with contextlib.suppress(OSError):
+                stream.get_extra_info("socket").shutdown(SHUT_RDWR)
 
     def call(
         self,
@@ -144,7 +154,11 @@ class Connection:
             if not response.is_success:
                 response.read()
                 raise self._refusal(response)
-            yield response
+            self._answers.add(response)
+            try:
+                yield response
+            finally:
+                self._answers.discard(response)
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:

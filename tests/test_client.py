@@ -159,7 +159,7 @@ def test_a_stream_that_breaks_off_is_not_a_stream_that_ends() -> None:
 
 
 def test_silence_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hydra_box.client.EVENTS_SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr("hydra_box.client.box.EVENTS_SILENCE_SECONDS", 0.05)
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         Client(url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client,

@@ -19,7 +19,7 @@ from hydra_box.types.engines import (
     RuntimeSource,
 )
 from hydra_box.types.events import ErrorBody, ErrorDetail, Event, Finding, Severity
-from hydra_box.types.keys import ApiKey, Scope
+from hydra_box.types.keys import ApiKey, KeyLimits, Scope
 from hydra_box.types.library import (
     Download,
     DownloadState,
@@ -96,6 +96,7 @@ __all__ = [
     "Hosting",
     "Instance",
     "InstanceState",
+    "KeyLimits",
     "Launch",
     "LayerCache",
     "Machine",

@@ -46,6 +46,8 @@ class Runtime(Frozen, frozen=True, kw_only=True):
     """When it last answered on the demo model; None: never, it is not used."""
     problem: str | None = None
     """Why it cannot be used, if it cannot."""
+    pinned: bool = False
+    """Its owner wants this one of its engine and no other."""
 
 
 class EngineOptions(Frozen, frozen=True, kw_only=True):

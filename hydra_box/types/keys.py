@@ -14,6 +14,15 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+class KeyLimits(Frozen, frozen=True, kw_only=True):
+    """What a key may take; None: as much as there is."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    """Prompt and completion tokens."""
+    concurrent_requests: int | None = None
+
+
 class ApiKey(Frozen, frozen=True, kw_only=True):
     """A local API key, as stored: its secret is not in here, only the SHA-256 of it."""
 
@@ -29,3 +38,8 @@ class ApiKey(Frozen, frozen=True, kw_only=True):
     created_at: float
     last_used_at: float | None = None
     revoked_at: float | None = None
+    expires_at: float | None = None
+    """When it stops being valid; None: never."""
+    models: tuple[str, ...] = ()
+    """Globs over access names; empty: it may call whatever its owner may."""
+    limits: KeyLimits = KeyLimits()

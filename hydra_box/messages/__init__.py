@@ -1,0 +1,64 @@
+"""What the management API takes and answers, beside the structs of ``hydra_box.types``."""
+
+from __future__ import annotations
+
+from hydra_box.messages.attention import Attention
+from hydra_box.messages.base import Request
+from hydra_box.messages.box import BoxStatus
+from hydra_box.messages.engines import InstallEngineRequest, InstallProgress
+from hydra_box.messages.keys import CreatedKey, CreateKeyRequest, KeyView
+from hydra_box.messages.models import (
+    DownloadView,
+    ImportRequest,
+    ModelView,
+    PullRequest,
+    RemovedModel,
+    StoredModelView,
+)
+from hydra_box.messages.plans import DevicePlan, PlanRequest, PlanView
+from hydra_box.messages.services import (
+    DeployRequest,
+    EditRequest,
+    InstanceView,
+    ScaleRequest,
+    ServiceHistory,
+    ServiceSample,
+    ServiceStats,
+    ServicesUpdate,
+    ServiceView,
+)
+from hydra_box.messages.usage import UsageBy, UsagePer, UsageReport, UsageRow, UsageTotals
+
+__all__ = [
+    "Attention",
+    "BoxStatus",
+    "CreateKeyRequest",
+    "CreatedKey",
+    "DeployRequest",
+    "DevicePlan",
+    "DownloadView",
+    "EditRequest",
+    "ImportRequest",
+    "InstallEngineRequest",
+    "InstallProgress",
+    "InstanceView",
+    "KeyView",
+    "ModelView",
+    "PlanRequest",
+    "PlanView",
+    "PullRequest",
+    "RemovedModel",
+    "Request",
+    "ScaleRequest",
+    "ServiceHistory",
+    "ServiceSample",
+    "ServiceStats",
+    "ServiceView",
+    "ServicesUpdate",
+    "StoredModelView",
+    "UsageBy",
+    "UsagePer",
+    "UsageReport",
+    "UsageRow",
+    "UsageTotals",
+]
