@@ -1,4 +1,4 @@
-"""Engines: the runtimes there are, installing, verifying and removing one."""
+"""Engines: the runtimes there are, installing, verifying, pinning and removing one."""
 
 from __future__ import annotations
 
@@ -44,6 +44,18 @@ async def install(box: BoxParam, data: JSONBody[InstallEngineRequest]) -> Stream
 async def verify(box: BoxParam, runtime: FromQuery[str]) -> Runtime:
     """Start a runtime on the demo model and have it answer; ``problem`` says why it could not."""
     return await box.runtimes.verify(runtime)
+
+
+@post("/engines/pin", status_code=200)
+async def pin(box: BoxParam, runtime: FromQuery[str]) -> Runtime:
+    """Use this runtime of its engine and no other, for what is started from now on."""
+    return await box.runtimes.pin(runtime)
+
+
+@post("/engines/unpin", status_code=200)
+async def unpin(box: BoxParam, runtime: FromQuery[str]) -> Runtime:
+    """Let the box choose among the engine's runtimes again."""
+    return await box.runtimes.unpin(runtime)
 
 
 @delete("/engines/{engine:str}/{runtime:str}", status_code=204)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import get
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import FromQuery, HeaderParameter, QueryParameter
 
 from api.streaming import Streamed, with_pauses
 from api.wiring import BoxParam
@@ -19,6 +19,7 @@ from hydra_box.types import Event
 SSE = "text/event-stream; charset=utf-8"
 KEEP_ALIVE_SECONDS = 15.0
 _PAGE = 200
+_MOST_RECENT = 1000
 
 
 @get("/events", media_type=SSE)
@@ -34,6 +35,20 @@ async def events(
     """
     chunks = _chunks(box, last_event_id if after is None else after)
     return Streamed(chunks, media_type=SSE, stopped_by=box.events)
+
+
+@get("/events/recent")
+async def recent_events(
+    box: BoxParam,
+    service: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=_MOST_RECENT)] = 100,
+) -> list[Event]:
+    """The last events that were stored, oldest first.
+
+    With ``service``, its name, id or access name: those of that service only.
+    """
+    service_id = None if service is None else box.services.get(service).id
+    return await box.store.recent_events(service_id=service_id, limit=limit)
 
 
 async def _chunks(box: Box, after: int | None) -> AsyncGenerator[bytes, None]:

@@ -18,7 +18,7 @@ async def list_keys(box: BoxParam) -> list[KeyView]:
 @post("/keys", status_code=201)
 async def create_key(box: BoxParam, data: JSONBody[CreateKeyRequest]) -> CreatedKey:
     """Make a key; its secret is in this answer and nowhere else."""
-    return await box.keys.create(data.name, data.scopes, box.local_user)
+    return await box.keys.create(data, box.local_user)
 
 
 @delete("/keys/{name:str}", status_code=200)

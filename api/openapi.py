@@ -16,12 +16,12 @@ from litestar import Litestar, MediaType, Response, get
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
-from api import engines, events, health, machine, openai_shapes
+from api import engines, events, health, machine, openai_shapes, services
 from api.docs_page import render_page
 from api.openapi_v1 import operations, reference
 from api.routes import health_router, management_router
 from hydra_box import __version__, messages, types
-from hydra_box.messages import InstallProgress
+from hydra_box.messages import InstallProgress, ServicesUpdate
 from hydra_box.types import ErrorBody, Event, Machine
 
 Json = dict[str, Any]
@@ -31,6 +31,7 @@ _STREAMS: dict[str, type[msgspec.Struct]] = {
     engines.install.handler_name: InstallProgress,
     events.events.handler_name: Event,
     machine.machine_live.handler_name: Machine,
+    services.services_live.handler_name: ServicesUpdate,
 }
 """What each part of a stream is, by the name of its handler."""
 _ERROR = {"application/json": {"schema": reference(ErrorBody)}}
@@ -58,7 +59,7 @@ _TAGS = {
     "downloads": "Models on their way from the hub.",
     "machine": "The box: its status, hardware and events.",
     "engines": "The installed builds of the engines.",
-    "keys": "Who may call.",
+    "keys": "Who may call what, and how much was used.",
     "health": "For whoever watches the daemon.",
 }
 

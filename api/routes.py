@@ -16,6 +16,7 @@ from api import (
     models,
     plan,
     services,
+    usage,
 )
 
 
@@ -29,9 +30,12 @@ def management_router() -> Router:
                 tags=["services"],
                 route_handlers=[
                     services.list_services,
+                    services.services_live,
                     services.deploy,
                     services.get_service,
+                    services.service_history,
                     services.scale,
+                    services.edit,
                     services.start,
                     services.stop,
                     services.delete_service,
@@ -75,12 +79,18 @@ def management_router() -> Router:
                     machine.machine,
                     machine.machine_live,
                     events.events,
+                    events.recent_events,
                 ],
             ),
             Router(
                 "/",
                 tags=["keys"],
-                route_handlers=[keys.list_keys, keys.create_key, keys.revoke_key],
+                route_handlers=[
+                    keys.list_keys,
+                    keys.create_key,
+                    keys.revoke_key,
+                    usage.usage,
+                ],
             ),
             Router(
                 "/",
@@ -89,6 +99,8 @@ def management_router() -> Router:
                     engines.list_engines,
                     engines.install,
                     engines.verify,
+                    engines.pin,
+                    engines.unpin,
                     engines.remove,
                 ],
             ),

@@ -1,18 +1,30 @@
-"""Services: deploy, look, scale, start, stop, delete, and read their logs."""
+"""Services: deploy, look, scale, edit, start, stop, delete, and read their logs."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from litestar import Response, delete, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from api.events import SSE
 from api.streaming import Streamed
 from api.wiring import BoxParam
+from hydra_box.live import LiveServices
 from hydra_box.logs import LONGEST_TAIL, read_logs
-from hydra_box.messages import DeployRequest, PlanView, ScaleRequest, ServiceView
+from hydra_box.messages import (
+    DeployRequest,
+    EditRequest,
+    PlanView,
+    ScaleRequest,
+    ServiceHistory,
+    ServiceView,
+)
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -42,10 +54,26 @@ async def deploy(
     return await box.services.deploy(data, box.local_user)
 
 
+@get("/services/live", media_type=SSE)
+async def services_live(box: BoxParam) -> Streamed:
+    """Every service and what needs attention, then what has changed.
+
+    Each time ``data``, an update as JSON: about once a second, also when nothing has changed, and
+    at once when something happens. A reader that is slow misses what lies between.
+    """
+    return Streamed(_updates(box.live), media_type=SSE, stopped_by=box.events)
+
+
 @get("/services/{name:str}")
 async def get_service(box: BoxParam, name: FromPath[str]) -> ServiceView:
     """One service, by name or id."""
     return box.services.get(name)
+
+
+@get("/services/{name:str}/history")
+async def service_history(box: BoxParam, name: FromPath[str]) -> ServiceHistory:
+    """What a service did in the last hour, in intervals of ten seconds."""
+    return box.history.of(box.services.get(name).id)
 
 
 @post("/services/{name:str}/scale", status_code=200)
@@ -62,6 +90,23 @@ async def scale(
     if dry_run:
         return await box.services.plan_scale(name, data)
     return await box.services.scale(name, data)
+
+
+@post("/services/{name:str}/edit", status_code=200)
+async def edit(
+    box: BoxParam,
+    name: FromPath[str],
+    data: JSONBody[EditRequest],
+    dry_run: FromQuery[bool] = False,
+) -> ServiceView | PlanView:
+    """Change how a service runs: what is not given stays.
+
+    Its instances are replaced one after another; each finishes its requests first. With
+    ``dry_run`` nothing is changed, and the answer is the plan.
+    """
+    if dry_run:
+        return await box.services.plan_edit(name, data)
+    return await box.services.edit(name, data)
 
 
 @post("/services/{name:str}/start", status_code=200)
@@ -107,3 +152,9 @@ async def logs(
         box.services.log_path(name, None)
     chunks = read_logs(sources, lines=lines, follow=follow, named=instance is None)
     return Streamed(chunks, media_type=TEXT, stopped_by=box.events)
+
+
+async def _updates(live: LiveServices) -> AsyncGenerator[bytes, None]:
+    async with aclosing(live.subscribe()) as updates:
+        async for update in updates:
+            yield b"data: %s\n\n" % msgspec.json.encode(update)

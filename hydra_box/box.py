@@ -11,14 +11,17 @@ from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.events import EventBus
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
+from hydra_box.history import History
 from hydra_box.keys import KeyRing
 from hydra_box.library import Library
+from hydra_box.live import LiveServices
 from hydra_box.planner import Planner
 from hydra_box.pulling import Puller
 from hydra_box.sampler import Sampler
 from hydra_box.services import ServiceManager
 from hydra_box.store import Store
 from hydra_box.types import User
+from hydra_box.usage import UsageBooks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +38,13 @@ class Box:
     events: EventBus
     catalog: Catalog
     keys: KeyRing
+    usage: UsageBooks
     runtimes: RuntimeManager
     planner: Planner
     sampler: Sampler
     services: ServiceManager
+    live: LiveServices
+    history: History
     library: Library
     downloads: Downloads
     puller: Puller

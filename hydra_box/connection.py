@@ -25,6 +25,11 @@ from hydra_box.types import ErrorBody
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 
+_CONNECTED = frozenset(
+    f"connection.{step}.complete" for step in ("connect_tcp", "connect_unix_socket", "start_tls")
+)
+"""What httpcore traces when it has a socket."""
+
 T = TypeVar("T")
 
 
@@ -41,8 +46,8 @@ class Connection:
         if (socket is None) == (url is None):
             raise ValueError("give either a socket or a url")
         self._socket = socket
-        self._answers: set[httpx.Response] = set()
-        """Those that are being read."""
+        self._sockets: list[Socket] = []
+        self._aborted = False
         self._where = str(socket or url)
         self._http = httpx.Client(
             base_url=_check_url(url) if url is not None else "http://localhost",
@@ -60,11 +65,13 @@ class Connection:
         self._http.close()
 
     def abort(self) -> None:
-        """End every answer that is being read; its reader, in another thread, gets an error."""
-        for answer in tuple(self._answers):
-            stream = answer.extensions["network_stream"]
-            with contextlib.suppress(OSError):
-                stream.get_extra_info("socket").shutdown(SHUT_RDWR)
+        """End whatever is being asked or read in another thread, and all that is asked later.
+
+        Who waits there gets an error.
+        """
+        self._aborted = True
+        for each in self._sockets:
+            _shut(each)
 
     def call(
         self,
@@ -149,16 +156,22 @@ class Connection:
                 content=None if body is None else msgspec.json.encode(body),
                 headers=headers,
                 timeout=_timeout(seconds),
+                extensions={"trace": self._trace},
             ) as response,
         ):
             if not response.is_success:
                 response.read()
                 raise self._refusal(response)
-            self._answers.add(response)
-            try:
-                yield response
-            finally:
-                self._answers.discard(response)
+            yield response
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Remember the sockets: one that somebody reads can only be ended at the socket itself."""
+        if event not in _CONNECTED:
+            return
+        made: Socket = info["return_value"].get_extra_info("socket")
+        self._sockets = [*(one for one in self._sockets if one.fileno() >= 0), made]
+        if self._aborted:
+            _shut(made)
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
@@ -191,6 +204,12 @@ class Connection:
             f"what answers at {self._where} is no Hydra Box of this version: {fact}: {start!r}",
             hint="check the address; after an upgrade, restart the daemon",
         )
+
+
+def _shut(one: Socket) -> None:
+    # It may have been closed meanwhile by who reads it.
+    with contextlib.suppress(OSError):
+        one.shutdown(SHUT_RDWR)
 
 
 def _check_socket(path: Path) -> None:

@@ -34,17 +34,21 @@ from hydra_box.errors import ConfigError, HydraError
 from hydra_box.events import EventBus
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
+from hydra_box.history import History
 from hydra_box.instances import Instances
 from hydra_box.journal import Journal
 from hydra_box.keys import KeyRing
 from hydra_box.library import Library
 from hydra_box.life import Lives
+from hydra_box.live import LiveServices
+from hydra_box.modalities import Modalities
 from hydra_box.models.hub import Hub
 from hydra_box.models.hub_cache import HubCache, cache_directory
 from hydra_box.placer import Placer
 from hydra_box.planner import Planner
 from hydra_box.pulling import Puller
 from hydra_box.sampler import Sampler
+from hydra_box.service_views import ServiceViews
 from hydra_box.services import ServiceManager
 from hydra_box.sockets import listen, listen_privately, lock
 from hydra_box.sources import Sources
@@ -52,6 +56,7 @@ from hydra_box.store import Store
 from hydra_box.supervisor import Supervisor
 from hydra_box.transfers import Transfers
 from hydra_box.types import Service
+from hydra_box.usage import UsageBooks
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +117,8 @@ async def _serve(
                     asyncio.create_task(box.runtimes.verify_new()),
                     asyncio.create_task(_flush_keys(box.keys)),
                     asyncio.create_task(box.sampler.run()),
+                    asyncio.create_task(box.pool.keep_rates()),
+                    asyncio.create_task(box.history.run()),
                 ]
                 await _until(stop, supervisor)
                 log.info("stopping: requests under way may finish")
@@ -154,6 +161,7 @@ async def assemble(
         journal = Journal(store, events)
         keys = KeyRing(store)
         await keys.load()
+        usage = UsageBooks(store)
         runtimes = RuntimeManager(store, paths, ENGINES, DEMO_MODEL, environ=environ)
         await runtimes.load()
         instances = Instances(store, journal)
@@ -187,7 +195,10 @@ async def assemble(
         sampler = Sampler(paths.home)
         corrections = Corrections(store, journal)
         await corrections.load()
-        placer = Placer(runtimes=runtimes, sampler=sampler, corrections=corrections)
+        modalities = Modalities()
+        placer = Placer(
+            runtimes=runtimes, sampler=sampler, corrections=corrections, modalities=modalities
+        )
         pool = Pool(settings)
         boot = Boot(
             runtimes=runtimes,
@@ -224,15 +235,19 @@ async def assemble(
             sources=sources,
         )
         puller = Puller(catalog=catalog, placer=placer, supervisor=supervisor, sources=sources)
+        views = ServiceViews(
+            supervisor=supervisor, pool=pool, downloads=downloads, modalities=modalities
+        )
         services = ServiceManager(
             store=store,
             supervisor=supervisor,
-            pool=pool,
             planner=planner,
             downloads=downloads,
+            views=views,
             journal=journal,
             paths=paths,
         )
+        live = LiveServices(services=services, sampler=sampler, runtimes=runtimes, events=events)
         yield (
             Box(
                 settings=settings,
@@ -244,21 +259,25 @@ async def assemble(
                 events=events,
                 catalog=catalog,
                 keys=keys,
+                usage=usage,
                 runtimes=runtimes,
                 planner=planner,
                 sampler=sampler,
                 services=services,
+                live=live,
+                history=History(pool=pool, instances=supervisor.instances, sampler=sampler),
                 library=library,
                 downloads=downloads,
                 puller=puller,
                 pool=pool,
-                relay=Relay(pool, keys, ENGINES, settings),
+                relay=Relay(pool, keys, ENGINES, settings, record=usage.record),
             ),
             supervisor,
         )
         await keys.flush()
         await journal.close()
         await pool.close()
+        await usage.close()
     finally:
         await store.close()
 

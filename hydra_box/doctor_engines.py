@@ -10,6 +10,7 @@ from hydra_box.config import Paths
 from hydra_box.doctor_local import ERROR, INFO, WARNING, finding
 from hydra_box.engines import DISTRIBUTIONS
 from hydra_box.engines.build_llama_cpp import check_toolchain
+from hydra_box.engines.choice import eligible
 from hydra_box.engines.security import known_hole
 from hydra_box.errors import HydraError
 from hydra_box.messages import BoxStatus
@@ -24,10 +25,16 @@ def check_runtimes(
     """The runtimes that the daemon knows, and what they leave undone."""
     known = list(runtimes)
     findings = [_runtime(one) for one in known]
-    coming = {one.engine.value for one in known if not one.problem and one.verified_at is None}
+    coming = {
+        engine.value
+        for engine in EngineName
+        if any(not one.problem and one.verified_at is None for one in eligible(engine, known))
+    }
     for engine, runtime in box.runtimes.items():
         if runtime is None and engine not in coming:
             hint = f"hydra-box engines install {engine}"
+            if pinned := [one.id for one in known if one.pinned and one.engine.value == engine]:
+                hint = f"hydra-box engines unpin {pinned[0]} lets others take its place"
             findings.append(finding(CHECK, ERROR, f"{engine} has no usable runtime", hint))
     if not any(one.engine is EngineName.VLLM for one in known):
         use = "serves safetensors models" if gpus else "is for machines with a GPU, mostly"
@@ -90,7 +97,8 @@ def _runtime(runtime: Runtime) -> Finding:
         return _problem(runtime.id, runtime.problem)
     if runtime.verified_at is None:
         return finding(CHECK, INFO, f"{runtime.id} is not verified yet")
-    return finding(CHECK, INFO, f"{runtime.id} answered on the demo model")
+    pinned = ", and is pinned" if runtime.pinned else ""
+    return finding(CHECK, INFO, f"{runtime.id} answered on the demo model{pinned}")
 
 
 def _problem(runtime_id: str, problem: str) -> Finding:

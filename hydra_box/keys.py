@@ -14,13 +14,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from hydra_box.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
-from hydra_box.messages import CreatedKey, KeyView
+from hydra_box.errors import Conflict, NotFound, Unauthenticated
+from hydra_box.key_rules import LONGEST_NAME, check_new_key, date
+from hydra_box.messages import CreatedKey, CreateKeyRequest, KeyView
 from hydra_box.store import Store
-from hydra_box.types import ApiKey, Scope, User
+from hydra_box.types import ApiKey, User
 
 SECRET_PREFIX = "hb-"  # noqa: S105 - the part of a secret that is not secret
-LONGEST_NAME = 64
 LONGEST_CREDENTIAL = 1024
 """Characters of an Authorization header; a longer one is refused before it is hashed."""
 
@@ -85,34 +85,34 @@ class KeyRing:
         """Every key, revoked ones too, oldest first."""
         return tuple(self._view(key) for key in self._keys.values())
 
-    async def create(self, name: str, scopes: tuple[Scope, ...], owner: User) -> CreatedKey:
+    async def create(self, request: CreateKeyRequest, owner: User) -> CreatedKey:
         """Make a key; the answer is the only place where its secret ever is.
 
         Raises:
-            InvalidRequest: the name is empty, too long or not printable, or there is no scope.
+            InvalidRequest: a value is wrong; ``param`` names it.
             Conflict: a key that is not revoked has the name.
 
         """
-        _check_name(name)
-        if not scopes:
-            raise InvalidRequest(
-                "a key needs at least one scope", hint=f"scopes: {', '.join(Scope)}", param="scopes"
-            )
-        if any(key.name == name for key in self._live()):
+        now = self._clock()
+        check_new_key(request, now)
+        if any(key.name == request.name for key in self._live()):
             raise Conflict(
-                f"the key name {name!r} is taken",
+                f"the key name {request.name!r} is taken",
                 hint="choose another name, or revoke that key first",
                 param="name",
             )
         secret = make_secret()
         key = ApiKey(
             id=f"key-{secrets.token_hex(6)}",
-            name=name,
+            name=request.name,
             owner_id=owner.id,
             sha256=hash_secret(secret),
             masked=mask_secret(secret),
-            scopes=tuple(dict.fromkeys(scopes)),
-            created_at=self._clock(),
+            scopes=tuple(dict.fromkeys(request.scopes)),
+            created_at=now,
+            expires_at=request.expires_at,
+            models=tuple(dict.fromkeys(request.models)),
+            limits=request.limits,
         )
         # In memory first, so that nobody can take the name while this one is being stored.
         self._keys[key.sha256] = key
@@ -154,7 +154,8 @@ class KeyRing:
         """The key in an Authorization header. Memory only: one SHA-256 and one lookup.
 
         Raises:
-            Unauthenticated: it is missing, malformed, unknown or revoked, each with its own text.
+            Unauthenticated: it is missing, malformed, unknown, revoked or expired, each with its
+                own text.
 
         """
         key = self._keys.get(hash_secret(read_bearer(authorization)))
@@ -162,7 +163,12 @@ class KeyRing:
             raise Unauthenticated("the API key is not one of this box", hint=_MAKE_ONE)
         if key.revoked_at is not None:
             raise Unauthenticated(f"the API key {key.name!r} was revoked", hint=_MAKE_ONE)
-        self._used[key.id] = self._clock()
+        now = self._clock()
+        if key.expires_at is not None and key.expires_at <= now:
+            raise Unauthenticated(
+                f"the API key {key.name!r} expired on {date(key.expires_at)}", hint=_MAKE_ONE
+            )
+        self._used[key.id] = now
         return key
 
     async def flush(self) -> None:
@@ -205,12 +211,7 @@ class KeyRing:
             created_at=key.created_at,
             last_used_at=self._used.get(key.id, key.last_used_at),
             revoked_at=key.revoked_at,
+            expires_at=key.expires_at,
+            models=key.models,
+            limits=key.limits,
         )
-
-
-def _check_name(name: str) -> None:
-    rule = f"use 1 to {LONGEST_NAME} printable characters, the first and last not a space"
-    if not name or len(name) > LONGEST_NAME:
-        raise InvalidRequest(f"the key name has {len(name)} characters", hint=rule, param="name")
-    if not name.isprintable() or name != name.strip():
-        raise InvalidRequest(f"the key name {name!r} is not valid", hint=rule, param="name")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import psutil
 
@@ -21,9 +23,13 @@ class Holding(Frozen, frozen=True, kw_only=True):
 
 
 def holding(pid: int) -> Holding:
-    """What a process and its descendants hold; nothing, if it is gone. Blocking, below 1 ms."""
+    """What a process and its descendants hold; nothing, if it is gone. Blocking, milliseconds."""
+    return _sum(tree(pid))
+
+
+def _sum(processes: Iterable[psutil.Process]) -> Holding:
     pids, resident, private = set(), 0, 0
-    for process in tree(pid):
+    for process in processes:
         try:
             memory = process.memory_info()
         except psutil.Error:
@@ -37,13 +43,14 @@ def holding(pid: int) -> Holding:
 def claims(instances: Iterable[Instance], machine: Machine) -> tuple[Claim, ...]:
     """What the instances were granted, beside what they hold at the time of ``machine``.
 
-    Blocking, below 1 ms an instance. An instance whose process has not started yet holds nothing.
+    Blocking, milliseconds. An instance whose process has not started yet holds nothing.
     """
     found: list[Claim] = []
+    children = _children()
     for instance in instances:
         if instance.placement is None:
             continue
-        holds = None if instance.pid is None else holding(instance.pid)
+        holds = None if instance.pid is None else _sum(_tree(instance.pid, children))
         found.extend(
             Claim(
                 device=one.device,
@@ -123,3 +130,23 @@ def tree(pid: int) -> Sequence[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.Error:
         return []
+
+
+def _children() -> dict[int, list[psutil.Process]]:
+    """Every process of the machine, by its parent: one pass, however many trees are asked for."""
+    found: dict[int, list[psutil.Process]] = defaultdict(list)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            found[process.ppid()].append(process)
+    return found
+
+
+def _tree(pid: int, children: dict[int, list[psutil.Process]]) -> list[psutil.Process]:
+    """As ``tree``, taken out of ``children``: a pid that was used again makes no circle."""
+    try:
+        found = [psutil.Process(pid)]
+    except psutil.Error:
+        return []
+    for process in found:
+        found += children.pop(process.pid, ())
+    return found

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hydra_box.corrections import Corrections
-from hydra_box.engines.runtimes import RuntimeManager, version_numbers
+from hydra_box.engines.choice import version_numbers
+from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import DoesNotFit, EngineUnavailable
 from hydra_box.measure import claims
+from hydra_box.modalities import Modalities
 from hydra_box.models.facts import read_facts
+from hydra_box.plan.availability import without_service
 from hydra_box.plan.placement import place
 from hydra_box.sampler import Sampler
 from hydra_box.types import (
@@ -50,43 +53,65 @@ class Placer:
     """The machine, the engines that are here, and what was learned, for every decision."""
 
     def __init__(
-        self, *, runtimes: RuntimeManager, sampler: Sampler, corrections: Corrections
+        self,
+        *,
+        runtimes: RuntimeManager,
+        sampler: Sampler,
+        corrections: Corrections,
+        modalities: Modalities,
     ) -> None:
         self._runtimes = runtimes
         self._sampler = sampler
         self._corrections = corrections
+        self._modalities = modalities
 
-    async def look(self, instances: Iterable[Instance]) -> Situation:
-        """What there is now, and what each of these instances holds of it."""
+    async def look(self, instances: Iterable[Instance], *, without: str | None = None) -> Situation:
+        """What there is now, and what each of these instances holds of it.
+
+        With ``without``, the id of a service: as if its instances were gone.
+        """
         machine = await self._sampler.fresh()
+        held = await asyncio.to_thread(claims, tuple(instances), machine)
+        if without is not None:
+            machine, held = without_service(machine, held, without)
         return Situation(
             machine=machine,
-            claims=await asyncio.to_thread(claims, tuple(instances), machine),
+            claims=held,
             engines=self._runtimes.availability(),
             corrections=dict(self._corrections.factors()),
         )
 
     async def place(
-        self, ask: Ask, offers: Sequence[Offer], instances: Iterable[Instance]
+        self,
+        ask: Ask,
+        offers: Sequence[Offer],
+        instances: Iterable[Instance],
+        *,
+        without: str | None = None,
     ) -> Decision:
-        """Where and how a model would run, beside the instances that there are.
+        """Where and how a model would run, beside the instances that there are; see ``look``.
 
         Raises:
             InvalidRequest: a value is impossible on any machine.
         """
-        situation = await self.look(instances)
+        for offer in offers:
+            if offer.path is not None:
+                self._modalities.learn(offer.path, offer.facts)
+        situation = await self.look(instances, without=without)
         result = await asyncio.to_thread(decide, ask, offers, situation)
         return Decision(result=result, situation=situation)
 
-    async def check_runtime(self, plan: Plan, spec: ModelSpec) -> None:
+    async def check_runtime(self, plan: Plan, spec: ModelSpec | None) -> None:
         """Return if something here can run a plan for a model.
+
+        ``spec`` says how new the engine has to be; None: the engine serves the model already.
 
         Raises:
             EngineUnavailable: its engine is not installed, does not work, or is too old.
         """
         runtime = await self._runtimes.best(plan.engine, plan.placements[0].accelerator)
-        oldest = spec.minimum_versions.get(plan.engine)
-        if oldest and version_numbers(runtime.version) < version_numbers(oldest):
+        oldest = None if spec is None else spec.minimum_versions.get(plan.engine)
+        if spec and oldest and version_numbers(runtime.version) < version_numbers(oldest):
             raise EngineUnavailable(
                 f"{spec.name} needs {plan.engine} {oldest} or newer; {runtime.id} is "
                 f"{runtime.version}",

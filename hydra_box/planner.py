@@ -9,9 +9,10 @@ import msgspec
 
 from hydra_box.catalog import Catalog
 from hydra_box.corrections import Corrections
+from hydra_box.editing import ask_of_edit, edited, keeps_weights, offers_here
 from hydra_box.engines.base import Engine
 from hydra_box.errors import InvalidRequest
-from hydra_box.messages import ModelView, PlanRequest, PlanView
+from hydra_box.messages import EditRequest, ModelView, PlanRequest, PlanView
 from hydra_box.models.wanted import Wanted, without_code
 from hydra_box.placer import Decision, Placer, Situation, accept, ask_for, decide, offer_of
 from hydra_box.plan.correction import correction_id
@@ -30,6 +31,7 @@ from hydra_box.types import (
     Frozen,
     Machine,
     ModelSpec,
+    Offer,
     Placement,
     Plan,
     Rejection,
@@ -96,6 +98,27 @@ class Planner:
         if target > running:
             accept(decision.result)
 
+    async def plan_edit(self, service: Service, request: EditRequest) -> PlanView:
+        """Where all instances of a service would run, and how, if it were edited.
+
+        Raises:
+            InvalidRequest: a value is impossible on any machine.
+            Conflict: other weights are asked for, which would have to be fetched first.
+        """
+        ask, _, decision = await self._look_at_edit(service, request)
+        return self._view(service.base_model, ask, decision)
+
+    async def edit(self, service: Service, request: EditRequest) -> Service:
+        """The service as an edit makes it, for which there is room once its instances are gone.
+
+        Raises:
+            HydraError: as ``plan_edit``, and as ``decide``.
+        """
+        ask, spec, decision = await self._look_at_edit(service, request)
+        plan = accept(decision.result)
+        await self._placer.check_runtime(plan, spec)
+        return edited(service, ask, plan)
+
     async def decide(self, request: PlanRequest) -> Planned:
         """The plan for a deployment, made of the facts of the very files that it will run on.
 
@@ -152,6 +175,21 @@ class Planner:
         offer = await asyncio.to_thread(offer_of, service)
         decision = await self._placer.place(ask, (offer,), self._supervisor.instances())
         return len(placed), ask, decision
+
+    async def _look_at_edit(
+        self, service: Service, request: EditRequest
+    ) -> tuple[Ask, ModelSpec | None, Decision]:
+        """What an edit asks, of which model if its weights are to be others, and the decision."""
+        ask = ask_of_edit(service, request)
+        spec = None if keeps_weights(service, ask) else await self._resolve(service.base_model)
+        if spec is None:
+            offers: tuple[Offer, ...] = (await asyncio.to_thread(offer_of, service),)
+        else:
+            offers = offers_here(service, spec, ask)
+        decision = await self._placer.place(
+            ask, offers, self._supervisor.instances(), without=service.id
+        )
+        return ask, spec, decision
 
     async def _decide(self, ask: Ask, request: PlanRequest) -> tuple[ModelSpec, Decision]:
         spec = await self._resolve(request.model)

@@ -13,29 +13,25 @@ import msgspec
 
 from hydra_box.config import Paths
 from hydra_box.downloads import Downloads
+from hydra_box.editing import ask_of_edit, changes_nothing, difference
 from hydra_box.errors import Conflict, InvalidRequest, NotFound
-from hydra_box.gateway.pool import Pool
 from hydra_box.journal import Journal
 from hydra_box.messages import (
-    Attention,
     DeployRequest,
-    InstanceView,
+    EditRequest,
     PlanView,
     ScaleRequest,
     ServiceView,
 )
 from hydra_box.plan.names import access_name, check_service_name, suggest_service_name
 from hydra_box.plan.sizes import check_instances
-from hydra_box.plan.status import service_reason
 from hydra_box.planner import Planner
+from hydra_box.service_views import ServiceViews
 from hydra_box.store import Store
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import (
     DesiredState,
-    Instance,
-    InstanceState,
     Service,
-    ServiceStatus,
     User,
 )
 
@@ -48,19 +44,19 @@ class ServiceManager:
         *,
         store: Store,
         supervisor: Supervisor,
-        pool: Pool,
         planner: Planner,
         journal: Journal,
         downloads: Downloads,
+        views: ServiceViews,
         paths: Paths,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._supervisor = supervisor
-        self._pool = pool
         self._planner = planner
         self._journal = journal
         self._downloads = downloads
+        self._views = views
         self._paths = paths
         self._clock = clock
         self._services: dict[str, Service] = {}
@@ -70,6 +66,7 @@ class ServiceManager:
         """Restore every service of the store, and have the supervisor start them."""
         self._services = {one.id: one for one in await self._store.services()}
         await self._downloads.load()
+        await asyncio.to_thread(self._views.modalities.read, tuple(self._services.values()))
         await self._supervisor.start(self._services.values())
 
     # --- what there is -----------------------------------------------------------
@@ -77,7 +74,7 @@ class ServiceManager:
     def list(self) -> tuple[ServiceView, ...]:
         """Every service, by name."""
         services = sorted(self._present(), key=lambda one: one.name)
-        return tuple(self._view(one) for one in services)
+        return tuple(self._views.of(one) for one in services)
 
     def get(self, name: str) -> ServiceView:
         """A service by name, id or access name.
@@ -85,19 +82,7 @@ class ServiceManager:
         Raises:
             NotFound: with the nearest names.
         """
-        return self._view(self._find(name))
-
-    def attention(self) -> tuple[Attention, ...]:
-        """What a person should look at: services that do not serve, and why."""
-        return tuple(
-            Attention(
-                message=f"{view.name} is {view.status}: {view.reason}",
-                hint=f"hydra-box logs {view.name}",
-                service_name=view.name,
-            )
-            for view in self.list()
-            if view.reason is not None
-        )
+        return self._views.of(self._find(name))
 
     def log_path(self, name: str, instance: str | None) -> Path:
         """The log of an instance; without one, of the newest.
@@ -164,11 +149,12 @@ class ServiceManager:
             )
             await self._store.save_service(service)
             self._services[service.id] = service
+            self._views.modalities.learn(planned.path, planned.plan.offer.facts)
         self._journal.record(
             "service.deployed", f"{name} is to serve {request.model}", service=service
         )
         self._supervisor.put_service(service)
-        return self._view(service)
+        return self._views.of(service)
 
     async def plan_deploy(self, request: DeployRequest) -> PlanView:
         """What ``deploy`` would do; nothing changes.
@@ -205,6 +191,40 @@ class ServiceManager:
         """
         service = self._find_live(name)
         return await self._planner.plan_scale(service, _target(service, request))
+
+    async def edit(self, name: str, request: EditRequest) -> ServiceView:
+        """Change how a service runs; its instances are replaced one after another.
+
+        Raises:
+            InvalidRequest: a value is wrong; ``param`` names it.
+            Conflict: its model, or the one that it would change to, is not here yet.
+            DoesNotFit: there is no room for it, even without its instances; nothing has changed.
+            EngineUnavailable: the engine for it is not installed, or does not work.
+        """
+        service = self._find_fetched(name)
+        if changes_nothing(service, ask_of_edit(service, request)):
+            return self._views.of(service)
+        new = await self._planner.edit(service, request)
+        if new.model_path != service.model_path:
+            await asyncio.to_thread(self._views.modalities.read, (new,))
+        async with self._writing:
+            if self._services.get(service.id) != service:
+                raise Conflict(
+                    f"{service.name} was changed by somebody else meanwhile",
+                    hint="look at it, and edit it again",
+                )
+            await self._put(new, f"{new.name} is to have {difference(service, new)}")
+            self._supervisor.retry(new)
+            return self._views.of(new)
+
+    async def plan_edit(self, name: str, request: EditRequest) -> PlanView:
+        """What ``edit`` would do; nothing changes.
+
+        Raises:
+            InvalidRequest: a value is wrong; ``param`` names it.
+            Conflict: its model, or the one that it would change to, is not here yet.
+        """
+        return await self._planner.plan_edit(self._find_fetched(name), request)
 
     async def start(self, name: str) -> ServiceView:
         """Have a stopped service run again, and a failed one try again at once."""
@@ -250,15 +270,15 @@ class ServiceManager:
             desired_state=desired_state or service.desired_state,
             desired_instances=desired_instances or service.desired_instances,
         )
+        what = f"{new.name} is to be {new.desired_state} with {new.desired_instances} instance(s)"
+        await self._put(new, what)
+        return self._views.of(new)
+
+    async def _put(self, new: Service, what: str) -> None:
         await self._store.save_service(new)
         self._services[new.id] = new
-        self._journal.record(
-            "service.changed",
-            f"{new.name} is to be {new.desired_state} with {new.desired_instances} instance(s)",
-            service=new,
-        )
+        self._journal.record("service.changed", what, service=new)
         self._supervisor.put_service(new)
-        return self._view(new)
 
     def _present(self) -> tuple[Service, ...]:
         """The services that have not been deleted to the end."""
@@ -286,6 +306,15 @@ class ServiceManager:
             raise Conflict(f"{service.name} is being deleted")
         return service
 
+    def _find_fetched(self, name: str) -> Service:
+        service = self._find_live(name)
+        if download := self._downloads.missing(service):
+            raise Conflict(
+                f"{service.name} can be edited once {download.model} is fetched",
+                hint=f"hydra-box models downloads shows {download.id}",
+            )
+        return service
+
     def _check_free(self, name: str) -> None:
         taken = {one.name for one in self._present()}
         if name in taken:
@@ -295,48 +324,6 @@ class ServiceManager:
                 f"hydra-box scale {name} --add 1 adds an instance to the one there is",
                 param="name",
             )
-
-    def _view(self, service: Service) -> ServiceView:
-        instances = self._supervisor.instances_of(service.id)
-        status = self._supervisor.status_of(service)
-        waits = status in (ServiceStatus.DEPLOYING, ServiceStatus.SCALING)
-        return ServiceView(
-            id=service.id,
-            name=service.name,
-            access_name=service.access_name,
-            owner_id=service.owner_id,
-            public=service.public,
-            status=status,
-            base_model=service.base_model,
-            engine=service.engine,
-            quantization=service.quantization,
-            context_length=service.context_length,
-            slots=service.slots,
-            desired_instances=service.desired_instances,
-            ready_instances=sum(one.state is InstanceState.READY for one in instances),
-            instances=tuple(self._view_instance(one, service) for one in instances),
-            created_at=service.created_at,
-            stats=self._pool.stats(service.id),
-            reason=service_reason(instances, self._downloads.missing(service)),
-            progress=self._supervisor.progress_of(service) if waits else None,
-            download=self._downloads.view_of(service),
-        )
-
-    def _view_instance(self, instance: Instance, service: Service) -> InstanceView:
-        ready_at = instance.ready_at
-        return InstanceView(
-            id=instance.id,
-            pid=instance.pid,
-            state=instance.state,
-            device=instance.device,
-            restarts=instance.restarts,
-            requests_in_flight=self._pool.in_flight(instance.id),
-            slots=service.slots,
-            runtime=instance.runtime_id,
-            uptime_seconds=None if ready_at is None else self._clock() - ready_at,
-            memory=instance.measured,
-            reason=instance.reason,
-        )
 
 
 def _target(service: Service, request: ScaleRequest) -> int:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from hydra_box import __version__
-from hydra_box.box import Box
-from hydra_box.messages import Attention, BoxStatus
+from hydra_box.engines.choice import eligible
+from hydra_box.messages import Attention, BoxStatus, ServiceView
 from hydra_box.types import EngineName, GpuCondition, Machine, Runtime
+
+if TYPE_CHECKING:
+    from hydra_box.box import Box
 
 
 def box_status(box: Box) -> BoxStatus:
     """What the box is doing now, from memory."""
-    runtimes = box.runtimes.list()
+    runtimes, services = box.runtimes.list(), box.services.list()
     return BoxStatus(
         version=__version__,
         pid=os.getpid(),
@@ -22,24 +26,31 @@ def box_status(box: Box) -> BoxStatus:
         state_directory=str(box.paths.home),
         user_id=box.local_user.id,
         runtimes=runtimes_in_use(runtimes),
-        services=box.services.list(),
-        attention=(
-            *gpus_in_trouble(box.sampler.latest()),
-            *engines_without_runtime(runtimes),
-            *box.services.attention(),
-        ),
+        services=services,
+        attention=needs_attention(box.sampler.latest(), runtimes, services),
+    )
+
+
+def needs_attention(
+    machine: Machine, runtimes: Sequence[Runtime], services: Iterable[ServiceView]
+) -> tuple[Attention, ...]:
+    """What a person should look at."""
+    return (
+        *gpus_in_trouble(machine),
+        *engines_without_runtime(runtimes),
+        *services_in_trouble(services),
     )
 
 
 def runtimes_in_use(runtimes: Sequence[Runtime]) -> dict[str, str | None]:
-    """Engine to the best runtime that works, for the engines that are installed."""
-    installed = [engine for engine in EngineName if _of(engine, runtimes)]
+    """Engine to the best runtime that works (the pinned one, or none), where one is installed."""
+    installed = [engine for engine in EngineName if eligible(engine, runtimes)]
     return {engine.value: runtime_in_use(engine, runtimes) for engine in installed}
 
 
 def runtime_in_use(engine: EngineName, runtimes: Sequence[Runtime]) -> str | None:
     """The id of the best runtime that works, of runtimes that are sorted best first."""
-    verified = (one.id for one in _of(engine, runtimes) if one.verified_at is not None)
+    verified = (one.id for one in eligible(engine, runtimes) if one.verified_at is not None)
     return next(verified, None)
 
 
@@ -59,17 +70,33 @@ def engines_without_runtime(runtimes: Sequence[Runtime]) -> list[Attention]:
     """
     found = []
     for engine in EngineName:
-        ours = _of(engine, runtimes)
+        ours = eligible(engine, runtimes)
         if ours and all(one.problem is not None for one in ours):
             problems = "; ".join(f"{one.id}: {one.problem}" for one in ours)
             found.append(
                 Attention(
                     message=f"{engine} has no runtime that works: {problems}",
-                    hint=f"hydra-box engines install {engine}",
+                    hint=hint_for(engine, ours),
                 )
             )
     return found
 
 
-def _of(engine: EngineName, runtimes: Sequence[Runtime]) -> list[Runtime]:
-    return [one for one in runtimes if str(one.engine) == str(engine)]
+def hint_for(engine: EngineName, runtimes: Sequence[Runtime]) -> str:
+    """What helps an engine of which none of these runtimes works."""
+    if pinned := [one for one in runtimes if one.pinned]:
+        return f"hydra-box engines unpin {pinned[0].id} lets others take its place"
+    return f"hydra-box engines install {engine}"
+
+
+def services_in_trouble(views: Iterable[ServiceView]) -> list[Attention]:
+    """Services that do not serve, and why."""
+    return [
+        Attention(
+            message=f"{view.name} is {view.status}: {view.reason}",
+            hint=f"hydra-box logs {view.name}",
+            service_name=view.name,
+        )
+        for view in views
+        if view.reason is not None
+    ]

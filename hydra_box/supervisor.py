@@ -62,6 +62,8 @@ class Supervisor:
         self._settings = settings
         self._clock = clock
         self._services: dict[str, Service] = {}
+        self._started: dict[str, Service] = {}
+        """Instance to its service, as that was when its process was started."""
         self._statuses: dict[str, ServiceStatus] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -88,13 +90,16 @@ class Supervisor:
 
     def status_of(self, service: Service) -> ServiceStatus:
         """What a service is doing."""
-        return service_status(service, self.instances_of(service.id), self._missing(service))
+        instances = self.instances_of(service.id)
+        old = plan.outdated(service, instances, self._started)
+        return service_status(service, instances, self._missing(service), outdated=old)
 
     def progress_of(self, service: Service) -> str | None:
         """What the first loading instance of a service is doing, in a few words."""
         for instance in self.instances_of(service.id):
             if instance.state is S.STARTING:
-                return self._lives.progress(instance.id, service.engine)
+                engine = self._started.get(instance.id, service).engine
+                return self._lives.progress(instance.id, engine)
         return None
 
     # --- what others ask -------------------------------------------------------
@@ -145,7 +150,9 @@ class Supervisor:
             instances = self._instances.all()
             services = tuple(self._services.values())
             waiting = {one.id for one in services if self._missing(one)}
-            for action in plan.reconcile(services, instances, now=now, waiting=waiting):
+            for action in plan.reconcile(
+                services, instances, now=now, waiting=waiting, started=self._started
+            ):
                 if not self._closing:
                     await self._apply(action)
             for service in list(self._services.values()):
@@ -191,9 +198,8 @@ class Supervisor:
         started = self._instances.change(
             instance.id, state=S.STARTING, restarts=restarts, retry_at=None
         )
-        self._spawn_task(
-            self._lives.live(started.id, self._services[started.service_id]), started.id
-        )
+        service = self._started[started.id] = self._services[started.service_id]
+        self._spawn_task(self._lives.live(started.id, service), started.id)
 
     def _drain_instance(self, instance: Instance) -> None:
         self._pool.drain_instance(instance.id)
@@ -215,6 +221,7 @@ class Supervisor:
 
     def _forget_instance(self, instance: Instance) -> None:
         self._instances.forget(instance.id)
+        self._started.pop(instance.id, None)
         self._remove_files(instance.id)
 
     async def _forget_service(self, service: Service) -> None:
@@ -229,10 +236,9 @@ class Supervisor:
     # --- inside ------------------------------------------------------------------
 
     def _publish_status(self, service: Service) -> None:
-        instances = self.instances_of(service.id)
-        download = self._missing(service)
-        status = service_status(service, instances, download)
-        self._pool.put_service(service, status, service_reason(instances, download))
+        status = self.status_of(service)
+        reason = service_reason(self.instances_of(service.id), self._missing(service))
+        self._pool.put_service(service, status, reason)
         if self._statuses.get(service.id) is not status:
             self._statuses[service.id] = status
             self._journal.record(

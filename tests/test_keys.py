@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,9 +29,9 @@ from hydra_box.keys import (
     mask_secret,
     read_bearer,
 )
-from hydra_box.messages import CreatedKey
+from hydra_box.messages import CreatedKey, CreateKeyRequest
 from hydra_box.store import Store
-from hydra_box.types import Scope, User
+from hydra_box.types import KeyLimits, Scope, User
 
 INFERENCE = (Scope.INFERENCE,)
 
@@ -65,6 +66,12 @@ async def ring(store: Store, clock: Clock) -> KeyRing:
     loaded = KeyRing(store, clock=clock)
     await loaded.load()
     return loaded
+
+
+async def make(
+    ring: KeyRing, name: str, scopes: tuple[Scope, ...], owner: User, **more: Any
+) -> CreatedKey:
+    return await ring.create(CreateKeyRequest(name=name, scopes=scopes, **more), owner)
 
 
 # --- helpers ----------------------------------------------------------------
@@ -110,7 +117,7 @@ def test_any_header_is_read_or_refused_shortly(text: str | None) -> None:
     ["Bearer {}", "bearer {}", "BEARER {}", "Bearer    {}", "  Bearer {}  ", "Bearer\t{}"],
 )
 async def test_a_key_is_known_however_it_is_sent(ring: KeyRing, owner: User, header: str) -> None:
-    created = await ring.create("laptop", INFERENCE, owner)
+    created = await make(ring, "laptop", INFERENCE, owner)
     key = ring.authenticate(header.format(created.key))
     assert (key.id, key.scopes) == (created.id, INFERENCE)
 
@@ -149,7 +156,7 @@ UNKNOWN = "the API key is not one of this box"
 async def test_a_bad_header_has_its_own_text(
     ring: KeyRing, owner: User, header: str | None, message: str
 ) -> None:
-    created = await ring.create("laptop", INFERENCE, owner)
+    created = await make(ring, "laptop", INFERENCE, owner)
     text = header and header.replace("{}", created.key)
     with pytest.raises(Unauthenticated) as caught:
         ring.authenticate(text)
@@ -159,7 +166,7 @@ async def test_a_bad_header_has_its_own_text(
 
 
 async def test_hash_and_mask_do_not_authenticate(ring: KeyRing, owner: User) -> None:
-    created = await ring.create("laptop", INFERENCE, owner)
+    created = await make(ring, "laptop", INFERENCE, owner)
     for wrong in (hash_secret(created.key), created.masked, created.id, created.name):
         with pytest.raises(Unauthenticated, match=UNKNOWN):
             ring.authenticate(f"Bearer {wrong}")
@@ -175,7 +182,7 @@ def _everything_in(directory: Path) -> bytes:
 async def test_a_new_key_works_and_its_secret_is_nowhere(
     ring: KeyRing, store: Store, owner: User, tmp_path: Path
 ) -> None:
-    created = await ring.create("laptop", (Scope.ADMIN, Scope.INFERENCE, Scope.ADMIN), owner)
+    created = await make(ring, "laptop", (Scope.ADMIN, Scope.INFERENCE, Scope.ADMIN), owner)
     assert created.scopes == (Scope.ADMIN, Scope.INFERENCE)
     assert created.owner_id == owner.id
     assert created.created_at == 1000.0
@@ -202,7 +209,7 @@ async def test_a_new_key_works_and_its_secret_is_nowhere(
 )
 async def test_a_bad_name_is_refused(ring: KeyRing, owner: User, name: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message) as caught:
-        await ring.create(name, INFERENCE, owner)
+        await make(ring, name, INFERENCE, owner)
     assert caught.value.param == "name"
     assert "1 to 64 printable characters" in (caught.value.hint or "")
     assert ring.list() == ()
@@ -210,18 +217,18 @@ async def test_a_bad_name_is_refused(ring: KeyRing, owner: User, name: str, mess
 
 async def test_a_key_needs_a_scope(ring: KeyRing, owner: User) -> None:
     with pytest.raises(InvalidRequest, match="at least one scope") as caught:
-        await ring.create("laptop", (), owner)
+        await make(ring, "laptop", (), owner)
     assert caught.value.param == "scopes"
     assert caught.value.hint == "scopes: inference, admin"
 
 
 async def test_names_of_live_keys_are_taken_once(ring: KeyRing, owner: User) -> None:
     outcomes = await asyncio.gather(
-        *(ring.create("laptop", INFERENCE, owner) for _ in range(5)), return_exceptions=True
+        *(make(ring, "laptop", INFERENCE, owner) for _ in range(5)), return_exceptions=True
     )
     assert [type(one) for one in outcomes] == [CreatedKey] + [Conflict] * 4
     await ring.revoke("laptop")
-    await ring.create("laptop", INFERENCE, owner)
+    await make(ring, "laptop", INFERENCE, owner)
     assert [view.revoked_at is None for view in ring.list()] == [False, True]
 
 
@@ -230,8 +237,86 @@ async def test_a_key_that_could_not_be_stored_is_not_kept(
 ) -> None:
     await store.close()
     with pytest.raises(StateError, match="is closed"):
-        await ring.create("laptop", INFERENCE, owner)
+        await make(ring, "laptop", INFERENCE, owner)
     assert ring.list() == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "message", "param"),
+    [
+        ({"expires_at": 1000.0}, "expires_at is 1970-01-01 00:16 UTC, and it is", "expires_at"),
+        ({"expires_at": 999.0}, "already", "expires_at"),
+        ({"expires_at": -1.0}, "already", "expires_at"),
+        ({"expires_at": -1e300}, "already", "expires_at"),
+        ({"expires_at": 1e12}, "expires_at is no date", "expires_at"),
+        ({"expires_at": float("inf")}, "expires_at is no date", "expires_at"),
+        ({"expires_at": float("nan")}, "expires_at is no date", "expires_at"),
+        ({"models": ("public/*", "")}, "a glob of models has 0 characters", "models"),
+        ({"models": ("x" * 129,)}, "a glob of models has 129 characters", "models"),
+        ({"models": ("a\nb",)}, "is not valid", "models"),
+        ({"models": ("\x1b[31m",)}, "is not valid", "models"),
+        (
+            {"limits": KeyLimits(requests_per_minute=0)},
+            "requests_per_minute is 0",
+            "limits.requests_per_minute",
+        ),
+        (
+            {"limits": KeyLimits(tokens_per_minute=-5)},
+            "tokens_per_minute is -5",
+            "limits.tokens_per_minute",
+        ),
+        (
+            {"limits": KeyLimits(concurrent_requests=10**5000)},
+            "concurrent_requests is a number of more than 64 bits",
+            "limits.concurrent_requests",
+        ),
+    ],
+)
+async def test_a_key_with_impossible_terms_is_refused(
+    ring: KeyRing, owner: User, values: dict[str, Any], message: str, param: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=message) as caught:
+        await make(ring, "laptop", INFERENCE, owner, **values)
+    assert (caught.value.param, bool(caught.value.hint)) == (param, True)
+    assert ring.list() == ()
+
+
+async def test_terms_are_kept_and_shown(
+    ring: KeyRing, store: Store, owner: User, clock: Clock
+) -> None:
+    limits = KeyLimits(requests_per_minute=60, tokens_per_minute=10**6, concurrent_requests=1)
+    globs = ("public/*", "u-1/x", "public/*")
+    created = await make(
+        ring, "guest", INFERENCE, owner, expires_at=1000.5, models=globs, limits=limits
+    )
+    again = KeyRing(store, clock=clock)
+    await again.load()
+    (view,) = again.list()
+    assert (view,) == ring.list()
+    assert (view.expires_at, view.models, view.limits) == (1000.5, ("public/*", "u-1/x"), limits)
+    key = again.authenticate(f"Bearer {created.key}")
+    assert (key.expires_at, key.models, key.limits) == (view.expires_at, view.models, limits)
+
+
+async def test_an_expired_key_is_told_when_it_ended(
+    ring: KeyRing, owner: User, clock: Clock
+) -> None:
+    at = 1_801_396_800.0
+    created = await make(ring, "guest", INFERENCE, owner, expires_at=at)
+    clock.now = at - 0.001
+    assert ring.authenticate(f"Bearer {created.key}").id == created.id
+    clock.now = at
+    with pytest.raises(Unauthenticated) as caught:
+        ring.authenticate(f"Bearer {created.key}")
+    assert caught.value.message == "the API key 'guest' expired on 2027-01-31 12:00 UTC"
+    assert caught.value.hint
+    assert ring.list()[0].last_used_at == at - 0.001
+    # Its name is its own until it is revoked, and then that is what is told.
+    with pytest.raises(Conflict):
+        await make(ring, "guest", INFERENCE, owner)
+    await ring.revoke("guest")
+    with pytest.raises(Unauthenticated, match="was revoked"):
+        ring.authenticate(f"Bearer {created.key}")
 
 
 # --- revoke -----------------------------------------------------------------
@@ -240,7 +325,7 @@ async def test_a_key_that_could_not_be_stored_is_not_kept(
 async def test_a_revoked_key_is_refused_at_once_and_for_good(
     ring: KeyRing, store: Store, owner: User, clock: Clock
 ) -> None:
-    created = await ring.create("laptop", INFERENCE, owner)
+    created = await make(ring, "laptop", INFERENCE, owner)
     clock.now = 2000.0
     revoking = asyncio.create_task(ring.revoke("laptop"))
     # One step of the loop starts the task; its write cannot have been answered yet.
@@ -257,7 +342,7 @@ async def test_a_revoked_key_is_refused_at_once_and_for_good(
 
 
 async def test_revoking_twice_changes_nothing(ring: KeyRing, owner: User, clock: Clock) -> None:
-    await ring.create("laptop", INFERENCE, owner)
+    await make(ring, "laptop", INFERENCE, owner)
     first = await ring.revoke("laptop")
     clock.now += 5
     assert await ring.revoke("laptop") == first
@@ -266,11 +351,11 @@ async def test_revoking_twice_changes_nothing(ring: KeyRing, owner: User, clock:
 async def test_a_key_is_found_by_id_and_the_live_one_by_name(
     ring: KeyRing, owner: User, clock: Clock
 ) -> None:
-    old = await ring.create("laptop", INFERENCE, owner)
+    old = await make(ring, "laptop", INFERENCE, owner)
     await ring.revoke(old.id)
     clock.now += 1
-    new = await ring.create("laptop", INFERENCE, owner)
-    other = await ring.create(old.id, INFERENCE, owner)
+    new = await make(ring, "laptop", INFERENCE, owner)
+    other = await make(ring, old.id, INFERENCE, owner)
     assert (await ring.revoke("laptop")).id == new.id
     assert (await ring.revoke(old.id)).id == old.id
     assert ring.authenticate(f"Bearer {other.key}").id == other.id
@@ -281,7 +366,7 @@ async def test_an_unknown_name_has_the_nearest_in_its_hint(ring: KeyRing, owner:
         await ring.revoke("lapdog")
     assert "hydra-box keys create" in (caught.value.hint or "")
     for name in ("laptop", "desktop", "phone", "old"):
-        await ring.create(name, INFERENCE, owner)
+        await make(ring, name, INFERENCE, owner)
     await ring.revoke("old")
     with pytest.raises(NotFound) as caught:
         await ring.revoke("lapdog" + "g" * 1_000_000)
@@ -295,7 +380,7 @@ async def test_an_unknown_name_has_the_nearest_in_its_hint(ring: KeyRing, owner:
 async def test_a_revocation_holds_and_can_be_repeated_when_the_store_fails(
     ring: KeyRing, store: Store, owner: User, tmp_path: Path
 ) -> None:
-    created = await ring.create("laptop", INFERENCE, owner)
+    created = await make(ring, "laptop", INFERENCE, owner)
     await store.close()
     with pytest.raises(StateError):
         await ring.revoke("laptop")
@@ -314,8 +399,8 @@ async def test_a_revocation_holds_and_can_be_repeated_when_the_store_fails(
 async def test_last_use_is_shown_at_once_and_stored_by_flush(
     ring: KeyRing, store: Store, owner: User, clock: Clock
 ) -> None:
-    created = await ring.create("laptop", INFERENCE, owner)
-    await ring.create("unused", INFERENCE, owner)
+    created = await make(ring, "laptop", INFERENCE, owner)
+    await make(ring, "unused", INFERENCE, owner)
     clock.now = 1500.0
     ring.authenticate(f"Bearer {created.key}")
     assert [view.last_used_at for view in ring.list()] == [1500.0, None]
@@ -330,7 +415,7 @@ async def test_last_use_is_shown_at_once_and_stored_by_flush(
 async def test_a_revocation_keeps_the_last_use(
     ring: KeyRing, store: Store, owner: User, flushed_before: bool
 ) -> None:
-    created = await ring.create("laptop", INFERENCE, owner)
+    created = await make(ring, "laptop", INFERENCE, owner)
     ring.authenticate(f"Bearer {created.key}")
     if flushed_before:
         await ring.flush()
@@ -343,7 +428,7 @@ async def test_a_revocation_keeps_the_last_use(
 async def test_a_flush_that_fails_is_tried_again(
     ring: KeyRing, owner: User, tmp_path: Path, store: Store
 ) -> None:
-    created = await ring.create("laptop", INFERENCE, owner)
+    created = await make(ring, "laptop", INFERENCE, owner)
     ring.authenticate(f"Bearer {created.key}")
     await store.close()
     with pytest.raises(StateError):
@@ -358,7 +443,7 @@ async def test_a_flush_that_fails_is_tried_again(
 async def test_a_key_is_the_same_after_a_restart(
     ring: KeyRing, store: Store, owner: User, clock: Clock
 ) -> None:
-    created = await ring.create("laptop", (Scope.ADMIN,), owner)
+    created = await make(ring, "laptop", (Scope.ADMIN,), owner)
     again = KeyRing(store, clock=clock)
     await again.load()
     assert again.list() == ring.list()

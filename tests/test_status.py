@@ -87,3 +87,14 @@ def test_lost_gpus_need_attention_and_a_machine_without_one_does_not() -> None:
         cpu_only(), gpu_condition=GpuCondition.DRIVER_MISMATCH, gpu_message="old; hint: restart"
     )
     assert gpus_in_trouble(stale) == [Attention(message="old", hint="restart")]
+
+
+def test_no_other_takes_the_place_of_a_pinned_runtime() -> None:
+    broken = msgspec.structs.replace(runtime("2", problem="it hangs"), pinned=True)
+    runtimes = (broken, runtime("1", verified_at=1.0))
+    assert runtimes_in_use(runtimes) == {"llama.cpp": None}
+    (found,) = engines_without_runtime(runtimes)
+    assert broken.id in found.message
+    assert found.hint == f"hydra-box engines unpin {broken.id} lets others take its place"
+    working = msgspec.structs.replace(broken, problem=None, verified_at=1.0)
+    assert runtimes_in_use((working, *runtimes[1:])) == {"llama.cpp": working.id}

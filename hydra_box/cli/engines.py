@@ -19,7 +19,7 @@ from hydra_box.types import Runtime
 @click.group(cls=VerbGroup, examples=("hydra-box engines list",))
 @click.pass_context
 def engines(ctx: click.Context) -> None:
-    """List, install, verify and remove engine runtimes."""
+    """List, install, verify, pin and remove engine runtimes."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_engines)
 
@@ -27,7 +27,7 @@ def engines(ctx: click.Context) -> None:
 @engines.command("list", cls=Verb, examples=("hydra-box engines list --json",))
 @click.pass_obj
 def list_engines(options: Options) -> None:
-    """List the runtimes: version, accelerator, where from, verified when."""
+    """List the runtimes: version, accelerator, where from, verified when, pinned."""
     with connect(options) as client:
         found = client.engines()
     if options.json:
@@ -70,6 +70,24 @@ def verify(options: Options, runtime: str) -> None:
     if outcome.problem:
         raise EngineUnavailable(f"{outcome.id} cannot be used: {outcome.problem}")
     _show(options, outcome)
+
+
+@engines.command("pin", cls=Verb, examples=("hydra-box engines pin llama.cpp/bundled-0.1-cpu",))
+@click.argument("runtime")
+@click.pass_obj
+def pin(options: Options, runtime: str) -> None:
+    """Use RUNTIME of its engine and no other, for what is started from now on."""
+    with connect(options) as client:
+        _show(options, client.pin_engine(runtime))
+
+
+@engines.command("unpin", cls=Verb, examples=("hydra-box engines unpin llama.cpp/bundled-0.1-cpu",))
+@click.argument("runtime")
+@click.pass_obj
+def unpin(options: Options, runtime: str) -> None:
+    """Let the box choose among the runtimes of RUNTIME's engine again."""
+    with connect(options) as client:
+        _show(options, client.unpin_engine(runtime))
 
 
 @engines.command("remove", cls=Verb, examples=("hydra-box engines remove llama.cpp/built-0.3-cpu",))

@@ -6,11 +6,12 @@ import click
 
 from hydra_box.cli import render
 from hydra_box.cli.connection import connect
+from hydra_box.cli.expiry import Expiry
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put, say
 from hydra_box.cli.verb import Verb, VerbGroup
 from hydra_box.messages import CreateKeyRequest
-from hydra_box.types import Scope
+from hydra_box.types import KeyLimits, Scope
 
 
 @click.group(cls=VerbGroup, examples=("hydra-box keys list",))
@@ -27,6 +28,7 @@ def keys(ctx: click.Context) -> None:
     examples=(
         "KEY=$(hydra-box keys create --name my-app)",
         "hydra-box keys create --name laptop --scope inference --scope admin",
+        "hydra-box keys create --name guest --expires 30d --model 'public/*'",
     ),
 )
 @click.option("--name", required=True, metavar="NAME", help="What it is for.")
@@ -39,12 +41,63 @@ def keys(ctx: click.Context) -> None:
     show_default=True,
     help="What it may do; may be given twice.",
 )
+@click.option(
+    "--expires",
+    type=Expiry(),
+    metavar="WHEN",
+    help="When it ends: in 12h, 30d or 4w, or as the day 2027-01-31 begins [default: never].",
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="GLOB",
+    help="Access names that it may call: 'public/*'; may be repeated [default: all].",
+)
+@click.option(
+    "--requests-per-minute",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="More are refused [default: no limit].",
+)
+@click.option(
+    "--tokens-per-minute",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of prompts and answers [default: no limit].",
+)
+@click.option(
+    "--concurrent-requests",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Running or waiting [default: the setting key_concurrency_limit].",
+)
 @click.pass_obj
-def create(options: Options, name: str, scopes: tuple[str, ...]) -> None:
+def create(
+    options: Options,
+    *,
+    name: str,
+    scopes: tuple[str, ...],
+    expires: float | None,
+    models: tuple[str, ...],
+    requests_per_minute: int | None,
+    tokens_per_minute: int | None,
+    concurrent_requests: int | None,
+) -> None:
     """Create a key and print it: this once, only its SHA-256 is kept."""
-    unique = tuple(dict.fromkeys(Scope(scope) for scope in scopes))
+    request = CreateKeyRequest(
+        name=name,
+        scopes=tuple(dict.fromkeys(Scope(scope) for scope in scopes)),
+        expires_at=expires,
+        models=models,
+        limits=KeyLimits(
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            concurrent_requests=concurrent_requests,
+        ),
+    )
     with connect(options) as client:
-        created = client.create_key(CreateKeyRequest(name=name, scopes=unique))
+        created = client.create_key(request)
     if options.json:
         emit(created)
         return

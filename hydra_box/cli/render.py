@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+import time
 from collections.abc import Sequence
+from datetime import datetime
 
-from hydra_box.cli.memory_bar import figure
-from hydra_box.cli.output import ago, duration, style, table
+from hydra_box.cli.memory_bar import WIDTH, figure
+from hydra_box.cli.output import ago, count, duration, style, table
 from hydra_box.messages import InstanceView, KeyView, ServiceView
 from hydra_box.types import InstanceState, Runtime, ServiceStatus
 
@@ -90,7 +93,7 @@ def _memory(one: InstanceView) -> tuple[str, str]:
 
 
 def keys(views: Sequence[KeyView]) -> str:
-    """One line a key."""
+    """One line a key, and below it how long it is valid and what it may take, where that is set."""
     if not views:
         return "no keys yet; hydra-box keys create --name NAME makes one"
     headers = ("NAME", "KEY", "SCOPES", "CREATED", "LAST USED", "STATE")
@@ -101,20 +104,54 @@ def keys(views: Sequence[KeyView]) -> str:
             ",".join(view.scopes),
             ago(view.created_at),
             ago(view.last_used_at),
-            style("valid", fg="green")
-            if view.revoked_at is None
-            else style(f"revoked {ago(view.revoked_at)}", dim=True),
+            _key_state(view),
         )
         for view in views
     ]
-    return table(headers, rows)
+    head, *lines = table(headers, rows).split("\n")
+    told = [(line, *_conditions(view)) for line, view in zip(lines, views, strict=True)]
+    return "\n".join((head, *(line for lines in told for line in lines)))
+
+
+def _key_state(view: KeyView) -> str:
+    if view.revoked_at is not None:
+        return style(f"revoked {ago(view.revoked_at)}", dim=True)
+    if view.expires_at is not None and view.expires_at <= time.time():
+        return style("expired", fg="yellow")
+    return style("valid", fg="green")
+
+
+def _conditions(view: KeyView) -> list[str]:
+    """What a key is made with beside its scopes, in lines that fit under its own."""
+    limits = view.limits
+    told: list[str] = []
+    if view.expires_at is not None:
+        until = datetime.fromtimestamp(view.expires_at).astimezone()
+        told.append(f"until {until:%Y-%m-%d %H:%M}")
+    if view.models:
+        told.append(f"models {', '.join(view.models)}")
+    if limits.requests_per_minute is not None:
+        told.append(f"{count(limits.requests_per_minute, 'request')} a minute")
+    if limits.tokens_per_minute is not None:
+        told.append(f"{count(limits.tokens_per_minute, 'token')} a minute")
+    if limits.concurrent_requests is not None:
+        told.append(f"{count(limits.concurrent_requests, 'request')} at once")
+    lines = textwrap.wrap(
+        "; ".join(told),
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [style(line, dim=True) for line in lines]
 
 
 def runtimes(found: Sequence[Runtime]) -> str:
     """One line a runtime."""
     if not found:
         return "no runtimes; hydra-box engines install llama.cpp builds one"
-    headers = ("RUNTIME", "VERSION", "ACCELERATOR", "FROM", "VERIFIED", "LOCATION")
+    headers = ("RUNTIME", "VERSION", "ACCELERATOR", "FROM", "VERIFIED", "PINNED", "LOCATION")
     rows = [
         (
             one.id,
@@ -122,6 +159,7 @@ def runtimes(found: Sequence[Runtime]) -> str:
             one.accelerator.value,
             one.source.value,
             _verified(one),
+            style("pinned", fg="green") if one.pinned else "-",
             one.location,
         )
         for one in found

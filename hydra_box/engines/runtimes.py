@@ -1,10 +1,10 @@
-"""The runtimes of this box: found, verified, chosen, installed and removed."""
+"""The runtimes of this box: found, verified, chosen, pinned, installed and removed."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -15,10 +15,11 @@ import msgspec
 from hydra_box.config import Paths
 from hydra_box.engines import DISTRIBUTIONS
 from hydra_box.engines.base import Engine
+from hydra_box.engines.choice import candidates, eligible, nothing_works, rank
 from hydra_box.engines.distribution import Distribution, Site
 from hydra_box.engines.security import known_hole
 from hydra_box.engines.verify import DEMO_SAFETENSORS, Verdict, verify
-from hydra_box.errors import Conflict, EngineUnavailable, NotFound
+from hydra_box.errors import Conflict, NotFound
 from hydra_box.hardware import snapshot
 from hydra_box.messages import InstallProgress
 from hydra_box.store import Store
@@ -31,7 +32,7 @@ from hydra_box.types import (
     WeightFormat,
 )
 
-_LEAST_TO_MOST = (RuntimeSource.PATH, RuntimeSource.BUNDLED, RuntimeSource.BUILT)
+log = logging.getLogger(__name__)
 
 
 class RuntimeManager:
@@ -63,6 +64,7 @@ class RuntimeManager:
         self._has_gpu = False
         self._verifying: dict[str, asyncio.Task[Runtime]] = {}
         self._installing: set[EngineName] = set()
+        self._pinning = asyncio.Lock()
 
     async def load(self) -> None:
         """Find what is there; what was verified stays so, unless its files have changed since.
@@ -76,13 +78,17 @@ class RuntimeManager:
             for found in await distribution.discover(self._paths, self._environ):
                 known = stored.pop(found.id, None)
                 current = known if known and self._is_same(known, found) else found
+                if known is not None:
+                    current = msgspec.structs.replace(current, pinned=known.pinned)
                 if hole := known_hole(current):
                     current = msgspec.structs.replace(current, verified_at=None, problem=hole)
                 self._runtimes[current.id] = current
                 if current != known:
                     await self._keep(current)
-        for gone in stored:
-            await self._store.delete_runtime(gone)
+        for gone in stored.values():
+            if gone.pinned:
+                log.warning("the pinned runtime %s is gone: others take its place", gone.id)
+            await self._store.delete_runtime(gone.id)
 
     def _is_same(self, known: Runtime, found: Runtime) -> bool:
         """Whether what is stored about a runtime still holds."""
@@ -121,7 +127,7 @@ class RuntimeManager:
                 accelerators=tuple(
                     accelerator
                     for accelerator in Accelerator
-                    if any(one.problem is None for one in self._of(engine, accelerator))
+                    if any(one.problem is None for one in self._candidates(engine, accelerator))
                 ),
             )
             for engine in self._engines
@@ -136,20 +142,51 @@ class RuntimeManager:
             EngineUnavailable: none works; says why each does not.
 
         """
-        ours = self._of(engine, accelerator)
-        for one in ours:
+        for one in self._candidates(engine, accelerator):
             if one.problem is not None and one.id not in self._verifying:
                 continue
             tried = one if one.verified_at is not None else await self.verify(one.id)
             if tried.verified_at is not None:
                 return tried
-        raise _nothing_works(engine, accelerator, [self._runtimes[one.id] for one in ours])
+        raise nothing_works(engine, accelerator, eligible(engine, self.list()))
 
-    def _of(self, engine: EngineName, accelerator: Accelerator) -> Sequence[Runtime]:
-        """The runtimes of an engine that compute on ``accelerator``, the most suitable first."""
-        ours = (one for one in self._runtimes.values() if one.engine.value == engine.value)
-        fitting = (one for one in ours if one.accelerator.value == accelerator.value)
-        return sorted(fitting, key=lambda one: suitability(one, self._has_gpu), reverse=True)
+    def _candidates(self, engine: EngineName, accelerator: Accelerator) -> Sequence[Runtime]:
+        return candidates(engine, accelerator, self._runtimes.values(), has_gpu=self._has_gpu)
+
+    async def pin(self, runtime_id: str) -> Runtime:
+        """Use this runtime of its engine and no other; another one that was pinned is not any more.
+
+        Raises:
+            NotFound: there is no such runtime.
+            Conflict: it does not work.
+
+        """
+        async with self._pinning:
+            runtime = self._get(runtime_id)
+            if runtime.problem is not None:
+                raise Conflict(
+                    f"{runtime_id} cannot be used: {runtime.problem}",
+                    hint=f"hydra-box engines verify {runtime_id} tries it again",
+                )
+            for other in eligible(runtime.engine, self.list()):
+                if other.pinned and other.id != runtime_id:
+                    await self._set_pinned(other.id, pinned=False)
+            return await self._set_pinned(runtime_id, pinned=True)
+
+    async def unpin(self, runtime_id: str) -> Runtime:
+        """Choose among the engine's runtimes again.
+
+        Raises:
+            NotFound: there is no such runtime.
+
+        """
+        async with self._pinning:
+            return await self._set_pinned(runtime_id, pinned=False)
+
+    async def _set_pinned(self, runtime_id: str, *, pinned: bool) -> Runtime:
+        runtime = msgspec.structs.replace(self._get(runtime_id), pinned=pinned)
+        await self._keep(runtime)
+        return runtime
 
     async def install(self, engine: EngineName) -> AsyncGenerator[InstallProgress, None]:
         """Install the engine for this machine and verify it; the last one told has the runtime.
@@ -179,10 +216,14 @@ class RuntimeManager:
 
         Raises:
             NotFound: there is no such runtime.
-            Conflict: it is not one that was installed here, or it is in work.
+            Conflict: it is not one that was installed here, it is pinned, or it is in work.
 
         """
         runtime = self._get(runtime_id)
+        if runtime.pinned:
+            raise Conflict(
+                f"{runtime_id} is pinned", hint=f"first: hydra-box engines unpin {runtime_id}"
+            )
         if runtime.source is RuntimeSource.BUNDLED:
             raise Conflict(
                 f"{runtime_id} is a part of Hydra Box", hint="a better runtime is preferred to it"
@@ -222,7 +263,7 @@ class RuntimeManager:
         started_at = self._clock()
         verdict = await self._try(runtime)
         outcome = msgspec.structs.replace(
-            runtime,
+            self._runtimes.get(runtime.id, runtime),
             verified_at=started_at if verdict.problem is None else None,
             problem=verdict.problem,
         )
@@ -250,39 +291,9 @@ class RuntimeManager:
                 if isinstance(step, str):
                     yield InstallProgress(line=step)
                     continue
-                runtime = msgspec.structs.replace(step, verified_at=self._clock())
+                known = self._runtimes.get(step.id, step)
+                runtime = msgspec.structs.replace(
+                    step, verified_at=self._clock(), pinned=known.pinned
+                )
                 await self._keep(runtime)
                 yield InstallProgress(runtime=runtime)
-
-
-def rank(runtime: Runtime, has_gpu: bool) -> tuple[bool, bool, int, tuple[int, ...]]:
-    """Sorts runtimes, best last: those that work by how suitable they are, then the others."""
-    return runtime.verified_at is not None, *suitability(runtime, has_gpu)
-
-
-def suitability(runtime: Runtime, has_gpu: bool) -> tuple[bool, int, tuple[int, ...]]:
-    """Sorts runtimes, the most suitable last.
-
-    1. One for what this machine has: a GPU, or only a CPU.
-    2. Built here, then bundled, then found on the PATH.
-    3. The newest version.
-    """
-    suits = (runtime.accelerator is Accelerator.CUDA) == has_gpu
-    return suits, _LEAST_TO_MOST.index(runtime.source), version_numbers(runtime.version)
-
-
-def version_numbers(version: str) -> tuple[int, ...]:
-    """The numbers of a version, which are in the order of versions."""
-    return tuple(int(digits) for digits in re.findall(r"\d+", version))
-
-
-def _nothing_works(
-    engine: EngineName, accelerator: Accelerator, runtimes: Sequence[Runtime]
-) -> EngineUnavailable:
-    problems = "; ".join(f"{one.id}: {one.problem}" for one in runtimes)
-    where = "the CPU" if accelerator is Accelerator.CPU else "a GPU"
-    return EngineUnavailable(
-        f"no runtime of {engine} works on {where} of this machine "
-        f"({problems or 'none is installed'})",
-        hint=f"hydra-box engines install {engine}",
-    )

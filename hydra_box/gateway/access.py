@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 from hydra_box.errors import Forbidden, ModelNotFound
-from hydra_box.types import ApiKey, Frozen, Scope, Service
+from hydra_box.types import ApiKey, Frozen, KeyLimits, Scope, Service
 
 MOST_SUGGESTIONS = 3
 
@@ -22,6 +23,9 @@ class Caller(Frozen, frozen=True, kw_only=True):
     everything: bool
     """It may call every service, whoever owns it."""
     may_infer: bool
+    models: tuple[str, ...] = ()
+    """Globs over access names, of which one has to match; empty: all do."""
+    limits: KeyLimits = KeyLimits()
 
 
 LOCAL_USER = Caller(name="local user", key_id=None, owner_id=None, everything=True, may_infer=True)
@@ -36,6 +40,8 @@ def caller_of(key: ApiKey) -> Caller:
         owner_id=key.owner_id,
         everything=Scope.ADMIN in key.scopes,
         may_infer=Scope.INFERENCE in key.scopes,
+        models=key.models,
+        limits=key.limits,
     )
 
 
@@ -54,23 +60,40 @@ def check_may_infer(caller: Caller) -> None:
 
 
 def may_call(caller: Caller, service: Service) -> bool:
-    """Whether the caller may call this service: its owner's, a public one, or any for an admin."""
-    return service.public or caller.everything or service.owner_id == caller.owner_id
+    """Whether the caller may call this service.
+
+    It is its owner's, a public one, or any for an admin; and one that its key's globs match.
+    """
+    mine = service.public or caller.everything or service.owner_id == caller.owner_id
+    return mine and _matches(caller, service)
 
 
 def check_may_call(caller: Caller, service: Service) -> None:
     """Whether the caller may call this service.
 
     Raises:
-        Forbidden: it belongs to another user.
+        Forbidden: it belongs to another user, or the key is not for it.
 
     """
+    if not _matches(caller, service):
+        raise Forbidden(
+            f"the key {caller.name!r} may not call {service.access_name!r}: "
+            f"it is for {', '.join(caller.models[:MOST_SUGGESTIONS])}"
+            f"{' and others' if len(caller.models) > MOST_SUGGESTIONS else ''}",
+            hint="hydra-box keys create --name NAME --model GLOB makes a key for others",
+            param="model",
+        )
     if not may_call(caller, service):
         raise Forbidden(
             f"the key {caller.name!r} may not call {service.access_name!r}",
             hint="use a key of its owner, or one with the admin scope",
             param="model",
         )
+
+
+def _matches(caller: Caller, service: Service) -> bool:
+    globs = caller.models
+    return not globs or any(fnmatchcase(service.access_name, glob) for glob in globs)
 
 
 def unknown_model(model: str, callable_names: Iterable[str]) -> ModelNotFound:

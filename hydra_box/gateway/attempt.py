@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -23,7 +23,7 @@ from hydra_box.gateway.exchange import Exchange
 from hydra_box.gateway.interrupt import Interrupt, Interrupted
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.request import InferenceRequest
-from hydra_box.gateway.stream import StreamFilter, error_frame, read_usage
+from hydra_box.gateway.stream import StreamFilter, Usage, error_frame, read_usage
 from hydra_box.gateway.upstream import Answer, InstanceLost
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,16 @@ class Job:
     started_at: float
     stream: StreamFilter | None = None
     """Set once the client has got the answer's head."""
+    usage: Usage = field(default_factory=Usage)
+    """Of the answer, as its engine counted it, or as it was seen here if that was not told."""
+    failed: bool = False
+    """The answer broke off; other errors are raised."""
+
+    def count(self, usage: Usage | None, streamed: int = 0) -> None:
+        """Take note of an answer's tokens, ``streamed`` of which were in the rate already."""
+        self.endpoint.count(usage, streamed)
+        # Who leaves before the end has had the events so far, and each of them is about a token.
+        self.usage = usage or Usage(completion_tokens=streamed)
 
 
 class _EngineStatus(msgspec.Struct):
@@ -115,7 +125,7 @@ async def _pass_on(job: Job, lease: Lease, answer: Answer) -> None:
         await _pass_on_stream(job, lease, answer)
         return
     body = await answer.read_all(ANSWER_LIMIT_BYTES)
-    job.endpoint.count(read_usage(body))
+    job.count(read_usage(body))
     # The slot is free now, however slowly the client reads.
     job.pool.release(lease)
     await send_whole(
@@ -130,8 +140,13 @@ async def _pass_on(job: Job, lease: Lease, answer: Answer) -> None:
 async def _pass_on_stream(job: Job, lease: Lease, answer: Answer) -> None:
     stream = StreamFilter(withhold_usage=not job.request.wants_usage)
     send, read, feed = job.exchange.send, answer.read, stream.feed
+    rate, streamed = job.endpoint.rate, 0
     try:
         while chunk := await read():
+            # An event is a line and an empty one: searching for pairs would take twice as long.
+            events = chunk.count(b"\n") // 2
+            streamed += events
+            rate.tokens += events
             data = feed(chunk)
             if data:
                 if job.stream is None:
@@ -140,7 +155,7 @@ async def _pass_on_stream(job: Job, lease: Lease, answer: Answer) -> None:
             if stream.error is not None:
                 raise _translate_event(job, stream.error)
     finally:
-        job.endpoint.count(stream.usage())
+        job.count(stream.usage(), streamed)
     rest = stream.finish()
     if job.stream is None and not rest:
         raise InstanceLost("the engine's stream was empty")
@@ -152,13 +167,14 @@ async def _pass_on_stream(job: Job, lease: Lease, answer: Answer) -> None:
 
 async def _begin(job: Job, stream: StreamFilter, answer: Answer) -> None:
     job.stream = stream
-    job.endpoint.last_ttft_seconds = job.clock() - job.started_at
+    job.endpoint.count_first_token(job.clock() - job.started_at)
     content_type = answer.content_type.encode("latin-1")
     await job.exchange.start(answer.status, head(job.request_id, content_type, *_STREAM_HEADERS))
 
 
 async def _break_off(job: Job, stream: StreamFilter, error: HydraError) -> None:
     """End a stream that failed, so that the client knows that it did."""
+    job.failed = True
     if isinstance(error, InstanceLost):
         error = EngineError(
             "the instance was lost after the answer had begun", hint="send the request again"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hydra_box.errors import HydraError, ModelNotFound, Unavailable
+from hydra_box.gateway.rate import TokenRate
 from hydra_box.gateway.stream import Usage
 from hydra_box.gateway.upstream import Upstream
 from hydra_box.types import Service, ServiceStatus
@@ -59,6 +60,12 @@ class Endpoint:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     last_ttft_seconds: float | None = None
+    ended: int = 0
+    """Requests that are over, whoever ended them."""
+    ttft_seconds: float = 0.0
+    """Of all streams together."""
+    ttft_count: int = 0
+    rate: TokenRate = field(default_factory=TokenRate)
 
     @property
     def access_name(self) -> str:
@@ -70,11 +77,18 @@ class Endpoint:
         """Room for requests, over all ready instances."""
         return sum(one.slots for one in self.instances.values() if not one.draining)
 
-    def count(self, usage: Usage | None) -> None:
-        """Add an answer's tokens."""
+    def count(self, usage: Usage | None, streamed: int = 0) -> None:
+        """Add an answer's tokens, of which ``streamed`` were added to the rate as they came."""
         if usage is not None:
             self.prompt_tokens += usage.prompt_tokens
             self.completion_tokens += usage.completion_tokens
+            self.rate.tokens += usage.completion_tokens - streamed
+
+    def count_first_token(self, seconds: float) -> None:
+        """A stream has begun, so long after its request came."""
+        self.last_ttft_seconds = seconds
+        self.ttft_seconds += seconds
+        self.ttft_count += 1
 
     def refusal(self) -> HydraError | None:
         """Why it takes no request whatever its instances do; None when it may."""

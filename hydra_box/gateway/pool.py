@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hydra_box.config import Settings
 from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance, Waiter, stopping
+from hydra_box.gateway.rate import TICK_SECONDS
 from hydra_box.gateway.upstream import Upstream
 from hydra_box.messages import ServiceStats
 from hydra_box.plan.routing import Candidate, choose
@@ -117,7 +118,15 @@ class Pool:
             prompt_tokens=endpoint.prompt_tokens,
             completion_tokens=endpoint.completion_tokens,
             last_ttft_seconds=endpoint.last_ttft_seconds,
+            tokens_per_second=endpoint.rate.per_second(),
         )
+
+    async def keep_rates(self) -> None:
+        """Look at the counters of tokens again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            for endpoint in self._endpoints.values():
+                endpoint.rate.look(asyncio.get_running_loop().time())
 
     async def wait_all_idle(self) -> None:
         """Until no request is in flight and none waits."""

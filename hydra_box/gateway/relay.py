@@ -27,6 +27,7 @@ from hydra_box.gateway.answers import send_error, send_whole
 from hydra_box.gateway.attempt import Job, run
 from hydra_box.gateway.endpoint import Endpoint, stopping
 from hydra_box.gateway.exchange import ClientGone, Exchange
+from hydra_box.gateway.finished import Finished, Record, forget
 from hydra_box.gateway.interrupt import Interrupt, Interrupted
 from hydra_box.gateway.key_limit import KeyLimit
 from hydra_box.gateway.pool import Pool
@@ -49,14 +50,16 @@ class Relay:
         engines: Mapping[EngineName, Engine],
         settings: Settings,
         *,
+        record: Record = forget,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._keys = keys
         self._engines = engines
         self._settings = settings
+        self._record = record
         self._clock = clock
-        self._key_limit = KeyLimit(settings.key_concurrency_limit)
+        self._key_limit = KeyLimit(settings.key_concurrency_limit, clock)
         self._accepting = True
 
     @property
@@ -147,13 +150,41 @@ class Relay:
             clock=self._clock,
             started_at=started_at,
         )
-        with Interrupt() as client_left:
-            watch = asyncio.create_task(exchange.wait_gone())
-            watch.add_done_callback(lambda _: client_left.fire())
-            try:
-                await run(job)
-            finally:
-                watch.cancel()
+        try:
+            await _run_while_there(job)
+        except (ClientGone, Interrupted):
+            raise
+        except BaseException:
+            job.failed = True
+            raise
+        finally:
+            self._keep_books(caller, job)
+
+    def _keep_books(self, caller: access.Caller, job: Job) -> None:
+        usage, service = job.usage, job.endpoint.service
+        job.endpoint.ended += 1
+        self._key_limit.charge(caller, usage.prompt_tokens + usage.completion_tokens)
+        self._record(
+            Finished(
+                key_id=caller.key_id,
+                key_name=caller.name,
+                service_id=service.id,
+                access_name=service.access_name,
+                failed=job.failed,
+                usage=usage,
+            )
+        )
+
+
+async def _run_while_there(job: Job) -> None:
+    """Answer the request, for as long as its client waits for that."""
+    with Interrupt() as client_left:
+        watch = asyncio.create_task(job.exchange.wait_gone())
+        watch.add_done_callback(lambda _: client_left.fire())
+        try:
+            await run(job)
+        finally:
+            watch.cancel()
 
 
 def _allowed_method(path: str) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from hydra_box.types import CPU, Claim, Machine
 
@@ -60,6 +62,26 @@ def available_bytes(machine: Machine, claims: Sequence[Claim]) -> dict[str, int]
     for_cpu = min(pool // CPU_SHARE_OF_SHARED, LARGEST_CPU_PART_BYTES)
     for_each = (pool - for_cpu) // len(shared)
     return found | dict.fromkeys(shared, for_each) | {CPU: for_cpu}
+
+
+def without_service(
+    machine: Machine, claims: Sequence[Claim], service_id: str
+) -> tuple[Machine, tuple[Claim, ...]]:
+    """The machine as it would be without a service's instances, and the claims of the others."""
+    used = Counter[str]()
+    for claim in claims:
+        if claim.service_id == service_id:
+            used[claim.device] += claim.used_bytes
+    of_ram = used[CPU] + sum(used[gpu.uuid] for gpu in machine.gpus if gpu.shares_ram)
+    freed = replace(
+        machine,
+        ram_available_bytes=min(machine.ram_total_bytes, machine.ram_available_bytes + of_ram),
+        gpus=tuple(
+            replace(gpu, free_bytes=min(gpu.total_bytes, gpu.free_bytes + used[gpu.uuid]))
+            for gpu in machine.gpus
+        ),
+    )
+    return freed, tuple(claim for claim in claims if claim.service_id != service_id)
 
 
 def gpu_reserve(total_bytes: int) -> int:

@@ -9,6 +9,9 @@ from hydra_box.errors import InvalidRequest
 from hydra_box.types import EngineName
 
 SHORTEST, LONGEST = 2, 64
+RESERVED = frozenset({"live"})
+"""What means something else where a service's name may stand in the management API."""
+
 _ROOM_FOR_NUMBER = 8
 _VALID = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]", re.ASCII)
 
@@ -18,7 +21,7 @@ def check_service_name(name: str) -> str:
 
     Raises:
         InvalidRequest: it is not 2 to 64 lower-case letters, digits and hyphens with a letter or
-            digit at both ends.
+            digit at both ends; or it is reserved.
 
     """
     rule = (
@@ -32,6 +35,10 @@ def check_service_name(name: str) -> str:
         )
     if not _VALID.fullmatch(name):
         raise InvalidRequest(f"the service name {name!r} is not valid", hint=rule, param="name")
+    if name in RESERVED:
+        raise InvalidRequest(
+            f"the service name {name!r} is reserved", hint=f"{name}-2 is free to use", param="name"
+        )
     return name
 
 
@@ -41,7 +48,7 @@ def suggest_service_name(model: str, taken: Collection[str]) -> str:
     base = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[: LONGEST - _ROOM_FOR_NUMBER].rstrip("-")
     if len(base) < SHORTEST:
         base = f"model-{base}".rstrip("-")
-    if base not in taken:
+    if base not in taken and base not in RESERVED:
         return base
     return next(name for n in range(2, len(taken) + 3) if (name := f"{base}-{n}") not in taken)
 

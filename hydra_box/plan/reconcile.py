@@ -6,7 +6,7 @@ desired one; carried out, they are not asked for again, and at the end of the wa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from hydra_box.plan.lifecycle import COUNTS_AS_WANTED, HAS_PROCESS
 from hydra_box.types import DesiredState, Frozen, Instance, InstanceState, Service
@@ -55,6 +55,7 @@ Action = (
 )
 
 _LEAST_WORTH_KEEPING = (S.FAILED, S.BACKOFF, S.PENDING, S.STARTING, S.READY)
+_LEAVING = (S.DRAINING, S.STOPPING)
 
 
 def reconcile(
@@ -63,14 +64,20 @@ def reconcile(
     *,
     now: float,
     waiting: Collection[str] = (),
+    started: Mapping[str, Service] = {},
 ) -> list[Action]:
     """What has to be done so that ``instances`` become what ``services`` ask for.
+
+    Instances that run otherwise than their service now wants are replaced. Those that do not serve
+    go at once. Of those that do, one at a time drains, and only while the others serve; its
+    successor comes when it is gone, because it may need the same memory.
 
     Args:
         services: the desired state.
         instances: the actual state.
         now: Unix time.
         waiting: ids of services whose models are not here yet; they get no instance before.
+        started: id of an instance to its service, as that was when its process was started.
     """
     services = list(services)
     by_service: dict[str, list[Instance]] = {service.id: [] for service in services}
@@ -81,8 +88,9 @@ def reconcile(
         else:
             actions += _end(instance)
     for service in services:
-        present = by_service[service.id]
-        actions += _reconcile_service(service, present, now, has_model=service.id not in waiting)
+        ours = by_service[service.id]
+        old = outdated(service, ours, started)
+        actions += _reconcile_service(service, ours, old, now, has_model=service.id not in waiting)
     # Last, because they take a while: nothing else in the list may be overtaken by events.
     return actions + [
         ForgetService(service_id=service.id)
@@ -91,23 +99,86 @@ def reconcile(
     ]
 
 
+def outdated(
+    service: Service, instances: Iterable[Instance], started: Mapping[str, Service]
+) -> frozenset[str]:
+    """The ids of a service's instances that run (or last ran) otherwise than it now wants."""
+    wanted = _way_of_running(service)
+    return frozenset(
+        one.id
+        for one in instances
+        if one.id in started and _way_of_running(started[one.id]) != wanted
+    )
+
+
+def _way_of_running(service: Service) -> tuple[object, ...]:
+    """All of a service that a running process of it cannot take over."""
+    return (
+        service.engine,
+        service.model_path,
+        service.context_length,
+        service.slots,
+        service.on_cpu,
+    )
+
+
 def _reconcile_service(
-    service: Service, instances: list[Instance], now: float, *, has_model: bool
+    service: Service,
+    instances: list[Instance],
+    old: Collection[str],
+    now: float,
+    *,
+    has_model: bool,
 ) -> list[Action]:
     running = service.desired_state is DesiredState.RUNNING and has_model
     wanted = service.desired_instances if running else 0
-    present = sorted((one for one in instances if one.state in COUNTS_AS_WANTED), key=_worth)
+    present = sorted(
+        (one for one in instances if one.state in COUNTS_AS_WANTED),
+        key=lambda one: _worth(one, old),
+    )
     surplus = max(0, len(present) - wanted)
-    leaving = [one for one in instances if one.state is S.STOPPED] + present[:surplus]
+    kept = present[surplus:]
+    settled = len(present) == wanted and not any(one.state in _LEAVING for one in instances)
+    replaced = _to_replace(kept, old, settled=settled)
+    leaving = [one for one in instances if one.state is S.STOPPED] + present[:surplus] + replaced
+    staying = [one for one in kept if one not in replaced]
+    in_the_way = [
+        one
+        for one in instances
+        if one.id in old and one.state in HAS_PROCESS and one not in staying
+    ]
     actions = [action for one in leaving for action in _end(one)]
-    actions += [StartInstance(instance_id=one.id) for one in present[surplus:] if _due(one, now)]
-    actions += [CreateInstance(service_id=service.id)] * max(0, wanted - len(present))
-    return actions
+    actions += [StartInstance(instance_id=one.id) for one in staying if _due(one, now)]
+    missing = wanted - len(staying) - len(in_the_way)
+    return actions + [CreateInstance(service_id=service.id)] * max(0, missing)
 
 
-def _worth(instance: Instance) -> tuple[int, float]:
-    """Sorts what to end first to the front: the least useful state, then the youngest."""
-    return _LEAST_WORTH_KEEPING.index(instance.state), -instance.created_at
+def _to_replace(kept: list[Instance], old: Collection[str], *, settled: bool) -> list[Instance]:
+    """The outdated instances to end now: all that do not serve, else the oldest that does.
+
+    That one waits until everything else is ``settled`` and serves, so that a new way of running
+    that does not work takes down one instance and no more.
+    """
+    ours = [one for one in kept if one.id in old]
+    idle = [one for one in ours if one.state is not S.READY]
+    others = [one for one in kept if one.id not in old]
+    if idle or not ours or not settled:
+        return idle
+    if not all(one.state is S.READY or _waits_for_room(one) for one in others):
+        return []
+    return [min(ours, key=lambda one: (one.created_at, one.id))]
+
+
+def _waits_for_room(instance: Instance) -> bool:
+    """Whether it never had a process for lack of memory, which the outdated ones may hold."""
+    never_ran = instance.runtime_id is None and not instance.boots_without_ready
+    return instance.state is S.BACKOFF and never_ran
+
+
+def _worth(instance: Instance, old: Collection[str]) -> tuple[int, bool, float]:
+    """Sorts what to end first to the front: the least useful state, the outdated, the youngest."""
+    state = _LEAST_WORTH_KEEPING.index(instance.state)
+    return state, instance.id not in old, -instance.created_at
 
 
 def _due(instance: Instance, now: float) -> bool:
@@ -119,7 +190,7 @@ def _due(instance: Instance, now: float) -> bool:
 def _end(instance: Instance) -> list[Action]:
     if instance.state not in HAS_PROCESS:
         return [ForgetInstance(instance_id=instance.id)]
-    if instance.state in (S.DRAINING, S.STOPPING):
+    if instance.state in _LEAVING:
         return []
     if instance.state is S.READY:
         return [DrainInstance(instance_id=instance.id)]

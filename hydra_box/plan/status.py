@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from hydra_box.plan.lifecycle import COUNTS_AS_WANTED
 from hydra_box.types import (
@@ -21,11 +21,16 @@ _RESUME = "hint: hydra-box models resume"
 
 
 def service_status(
-    service: Service, instances: Collection[Instance], download: Download | None = None
+    service: Service,
+    instances: Collection[Instance],
+    download: Download | None = None,
+    *,
+    outdated: Collection[str] = (),
 ) -> ServiceStatus:
     """One word for what the service is doing.
 
-    ``download`` is the one that it waits for, if its model is not here yet.
+    ``download`` is the one that it waits for, if its model is not here yet; ``outdated`` are the
+    ids of the instances that are to be replaced: they serve, and are on their way out.
 
     1. DELETING: its owner deleted it; its instances are on their way out.
     2. STOPPED: its owner stopped it.
@@ -41,13 +46,17 @@ def service_status(
         return ServiceStatus.STOPPED
     if download is not None and download.state is DownloadState.FAILED:
         return ServiceStatus.FAILED
-    return _status_of(service.desired_instances, [one.state for one in instances])
+    current = [one.state for one in instances if one.id not in outdated]
+    old = [one.state for one in instances if one.id in outdated and one.state is not S.STOPPED]
+    return _status_of(service.desired_instances, current, old)
 
 
-def _status_of(wanted: int, states: list[InstanceState]) -> ServiceStatus:
+def _status_of(
+    wanted: int, states: Sequence[InstanceState], old: Sequence[InstanceState]
+) -> ServiceStatus:
     """What a service that shall run is doing (cases 3 to 6)."""
-    ready = states.count(S.READY)
-    leaving = states.count(S.DRAINING) + states.count(S.STOPPING)
+    ready = states.count(S.READY) + old.count(S.READY)
+    leaving = old or S.DRAINING in states or S.STOPPING in states
     if ready == wanted and not leaving:
         return ServiceStatus.RUNNING
     if ready:

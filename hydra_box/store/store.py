@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
 import sqlite_utils
 
 from hydra_box.errors import Conflict, NotFound
+from hydra_box.plan.usage import UsageHour
+from hydra_box.store import usage_hours
 from hydra_box.store.database import Database
 from hydra_box.store.migrations import migrate
 from hydra_box.store.rows import Table
@@ -183,6 +185,16 @@ class Store:
 
         await self._database.run(touch)
 
+    # --- usage --------------------------------------------------------------
+
+    async def add_usage(self, hours: Collection[UsageHour]) -> None:
+        """Add to what was used, all or nothing."""
+        await self._database.run(lambda db: usage_hours.add(db, hours))
+
+    async def usage(self, first_hour: int, last_hour: int) -> list[UsageHour]:
+        """What was used in the hours from the first to the last, by hour."""
+        return await self._database.run(lambda db: usage_hours.select(db, first_hour, last_hour))
+
     # --- events -------------------------------------------------------------
 
     async def add_event(self, event: Event) -> Event:
@@ -199,6 +211,18 @@ class Store:
         """The first ``limit`` events with a greater id than ``after``, oldest first."""
         return await self._database.run(
             lambda db: EVENTS.select(db, "id > :after", after=after, limit=limit)
+        )
+
+    async def recent_events(
+        self, *, service_id: str | None = None, limit: int = 200
+    ) -> list[Event]:
+        """The last ``limit`` events, of one service or of all, oldest first."""
+        last = (
+            "id IN (SELECT id FROM events WHERE :service IS NULL OR service_id = :service "
+            "ORDER BY id DESC LIMIT :last)"
+        )
+        return await self._database.run(
+            lambda db: EVENTS.select(db, last, service=service_id, last=limit)
         )
 
     # --- runtimes -----------------------------------------------------------

@@ -24,6 +24,7 @@ from hydra_box.engines.build_llama_cpp import build
 from hydra_box.engines.install_llama_cpp import Builder
 from hydra_box.engines.llama_cpp_distribution import LlamaCppDistribution
 from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.messages import CreateKeyRequest
 from hydra_box.sockets import listen_privately
 from hydra_box.types import EngineName, Scope
 from tests.fakes.engine import install_as_built
@@ -59,7 +60,8 @@ class LiveBox:
 
     def key(self, name: str, *scopes: Scope) -> str:
         """A new key's secret."""
-        return self.run(self.box.keys.create(name, scopes, self.box.local_user)).key
+        request = CreateKeyRequest(name=name, scopes=scopes)
+        return self.run(self.box.keys.create(request, self.box.local_user)).key
 
     def listeners(self) -> int:
         """How many subscriptions to the events there are."""

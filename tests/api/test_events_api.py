@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -9,6 +10,8 @@ import pytest
 
 from api import events as events_api
 from hydra_box.client import Client
+from hydra_box.errors import NotFound
+from hydra_box.messages import DeployRequest
 from hydra_box.types import Event
 from tests.api.live import LiveBox
 from tests.waiting import eventually
@@ -108,3 +111,26 @@ def test_clients_that_leave_leave_nothing_behind(quiet: LiveBox, client: Client)
             next(told)
             # Not read to its end, and the connection is closed under it.
     assert client.status().version
+
+
+def test_the_last_events_of_all_and_of_one_service(
+    quiet: LiveBox, client: Client, model: Path
+) -> None:
+    service = client.deploy(DeployRequest(model=str(model), name="told"))
+    last = happen(quiet, *(str(number) for number in range(5)))
+    assert [one.message for one in client.recent_events(limit=3)] == ["2", "3", "4"]
+    assert client.recent_events()[-1] == last
+    eventually(lambda: client.service("told").ready_instances, what="it is ready")
+    for name in ("told", service.id, service.access_name):
+        kinds = [one.kind for one in client.recent_events(service=name)]
+        assert kinds[0] == "service.deployed"
+        assert "test.happened" not in kinds
+    client.delete("told", confirm="told")
+
+
+def test_recent_events_that_cannot_be_told(client: Client, admin: httpx.Client) -> None:
+    with pytest.raises(NotFound, match="there is no service 'nobody'"):
+        client.recent_events(service="nobody")
+    for limit in (0, 1001):
+        answer = admin.get("/api/v1/events/recent", params={"limit": limit})
+        assert answer.status_code == 400

@@ -62,20 +62,27 @@ def test_it_has_both_apis(document: Json) -> None:
         "POST /api/v1/downloads/{id}/pause",
         "POST /api/v1/downloads/{id}/resume",
         "GET /api/v1/events",
+        "GET /api/v1/events/recent",
         "GET /api/v1/services",
+        "GET /api/v1/services/live",
         "POST /api/v1/services",
         "GET /api/v1/services/{name}",
         "DELETE /api/v1/services/{name}",
         "POST /api/v1/services/{name}/scale",
+        "POST /api/v1/services/{name}/edit",
         "POST /api/v1/services/{name}/start",
         "POST /api/v1/services/{name}/stop",
         "GET /api/v1/services/{name}/logs",
+        "GET /api/v1/services/{name}/history",
         "GET /api/v1/keys",
         "POST /api/v1/keys",
         "DELETE /api/v1/keys/{name}",
+        "GET /api/v1/usage",
         "GET /api/v1/engines",
         "POST /api/v1/engines/install",
         "POST /api/v1/engines/verify",
+        "POST /api/v1/engines/pin",
+        "POST /api/v1/engines/unpin",
         "DELETE /api/v1/engines/{engine}/{runtime}",
         "GET /healthz",
         "GET /readyz",
@@ -129,6 +136,8 @@ def test_every_error_has_one_shape_and_all_but_health_needs_a_key(document: Json
         ("POST /api/v1/keys", "201", "application/json", "CreatedKey"),
         ("GET /api/v1/events", "200", "text/event-stream; charset=utf-8", "Event"),
         ("GET /api/v1/machine/live", "200", "text/event-stream; charset=utf-8", "Machine"),
+        ("GET /api/v1/services/live", "200", "text/event-stream; charset=utf-8", "ServicesUpdate"),
+        ("GET /api/v1/services/{name}/history", "200", "application/json", "ServiceHistory"),
         ("POST /api/v1/engines/install", "200", "application/x-ndjson", "InstallProgress"),
         ("POST /api/v1/engines/verify", "200", "application/json", "Runtime"),
     ],
@@ -140,8 +149,9 @@ def test_answers_have_their_status_type_and_shape(
     assert content[media_type]["schema"] == {"$ref": f"#/components/schemas/{schema}"}
 
 
-def test_scaling_answers_the_service_or_the_plan(document: Json) -> None:
-    answers = operations(document)["POST /api/v1/services/{name}/scale"]["responses"]
+@pytest.mark.parametrize("what", ["scale", "edit"])
+def test_changing_a_service_answers_it_or_the_plan(document: Json, what: str) -> None:
+    answers = operations(document)[f"POST /api/v1/services/{{name}}/{what}"]["responses"]
     schema = answers["200"]["content"]["application/json"]["schema"]
     names = {one.rpartition("/")[2] for one in references(schema)}
     assert names == {"ServiceView", "PlanView"}

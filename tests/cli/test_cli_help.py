@@ -85,6 +85,8 @@ def test_help_imports_only_what_it_needs() -> None:
         (["status", "--nonsense"], "No such option '--nonsense'"),
         (["scale", "a"], "give one of --instances N and --add N"),
         (["scale", "a", "--instances", "2", "--add", "1"], "give one of --instances N and --add N"),
+        (["edit", "a", "--wait"], "give at least one of --context-length, --concurrency"),
+        (["edit", "a", "--device", "gpu"], "'gpu' is not one of"),
         (["keys", "create"], "Missing option '--name'"),
         (["keys", "create", "--name", "x", "--scope", "root"], "'root' is not one of"),
         (["serve", "--port", "70000"], "70000 is not in the range"),

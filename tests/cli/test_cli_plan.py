@@ -255,6 +255,42 @@ def test_a_dry_run_of_scale_offers_fewer_instances(ask: Cli, fake: FakeBox) -> N
     assert all(re.fullmatch(r"hydra-box scale a --add \d", line) for line in typed)
 
 
+def edit_asks(**changes: Any) -> Ask:
+    """What fits in the place of an edit of ``a_service_view()``."""
+    values = {"context_length": 2048, "slots": 4, "instances": 1, "engine": "llama.cpp"}
+    return msgspec.convert(values | changes, Ask)
+
+
+@pytest.mark.parametrize(
+    ("alternative", "typed"),
+    [
+        (edit_asks(context_length=1024), "hydra-box edit a --context-length 1024"),
+        (edit_asks(slots=2), "hydra-box edit a --concurrency 2"),
+        (
+            edit_asks(engine="vllm", quantization="AWQ"),
+            "hydra-box edit a --engine vllm --quantization AWQ",
+        ),
+        (edit_asks(slots=8, device="cpu"), "hydra-box edit a --concurrency 8 --device cpu"),
+        # What is left to the plan, or is a matter of scaling.
+        (edit_asks(context_length=None), None),
+        (edit_asks(instances=2), None),
+    ],
+)
+def test_a_dry_run_of_edit_offers_what_an_edit_can_do(
+    ask: Cli, fake: FakeBox, alternative: Ask, typed: str | None
+) -> None:
+    other = Alternative(ask=alternative, message="this would fit")
+    view = msgspec.structs.replace(REFUSED["too many"], alternatives=(other,))
+    fake.says("POST /api/v1/services/a/edit", view)
+    fake.says("GET /api/v1/services/a", a_service_view())
+    shown = ask("edit", "a", "--context-length", "99999", "--dry-run")
+    assert shown.status == 10
+    assert fake.asked[0][0] == "POST /api/v1/services/a/edit?dry_run=true"
+    assert "this would fit" in shown.out
+    commands = [line.strip() for line in shown.out.splitlines() if line.startswith("   hydra-box ")]
+    assert commands == ([] if typed is None else [typed])
+
+
 @pytest.mark.parametrize(
     ("device", "changes", "typed"),
     [

@@ -183,6 +183,9 @@ def test_engines(box: DemoBox) -> None:
     verified = run_json(box.running, "engines", "verify", bundled["id"])
     assert verified["verified_at"] >= bundled["verified_at"]
     assert bundled["id"] in run(box.running, "engines", "list").stdout
+    assert run_json(box.running, "engines", "pin", bundled["id"])["pinned"] is True
+    assert run_json(box.running, "status")["runtimes"]["llama.cpp"] == bundled["id"]
+    assert run_json(box.running, "engines", "unpin", bundled["id"])["pinned"] is False
     refused = run(box.running, "engines", "remove", bundled["id"])
     assert refused.returncode != 0
     assert refused.stderr.startswith("error: ")

@@ -10,7 +10,7 @@ import pytest
 
 from hydra_box.cli.asked import absolute
 from hydra_box.errors import Conflict, EngineUnavailable, NotFound, StateError, Unauthenticated
-from hydra_box.messages import Attention, CreatedKey, InstallProgress, KeyView
+from hydra_box.messages import Attention, CreatedKey, CreateKeyRequest, InstallProgress, KeyView
 from hydra_box.types import (
     Accelerator,
     EngineName,
@@ -192,6 +192,40 @@ def test_scale(ask: Cli, fake: FakeBox) -> None:
     ]
 
 
+def test_edit(ask: Cli, fake: FakeBox) -> None:
+    view = a_service_view(status=ServiceStatus.SCALING, context_length=512)
+    request = "POST /api/v1/services/a/edit"
+    fake.says(request, view)
+    assert "SCALING" in ask("edit", "a", "--context-length", "512").out
+    words = ("--concurrency", "8", "--engine", "vllm", "--quantization", "AWQ", "--device", "auto")
+    assert ask("edit", "a", *words, "--json").json == plain(view)
+    nothing = {"context_length": None, "concurrency": None, "engine": None, "quantization": None}
+    assert fake.bodies(request) == [
+        nothing | {"context_length": 512, "device": None},
+        {
+            "context_length": None,
+            "concurrency": 8,
+            "engine": "vllm",
+            "quantization": "AWQ",
+            "device": "auto",
+        },
+    ]
+
+
+def test_edit_waits_until_every_instance_is_replaced(ask: Cli, fake: FakeBox) -> None:
+    scaling = a_service_view(status=ServiceStatus.SCALING)
+    fake.says("POST /api/v1/services/a/edit", scaling)
+    fake.says("GET /api/v1/services/a", scaling, a_service_view())
+    shown = ask("edit", "a", "--concurrency", "2", "--wait")
+    assert "a is RUNNING: 1 of 1 ready" in shown.err
+    assert shown.status == 0
+    # What is stopped never comes to run like that by waiting.
+    fake.says("POST /api/v1/services/a/edit", a_service_view(status=ServiceStatus.STOPPED))
+    stopped = ask("edit", "a", "--concurrency", "2", "--wait")
+    assert stopped.status == 0
+    assert "hydra-box start a" in stopped.err
+
+
 @pytest.mark.parametrize("verb", ["start", "stop"])
 def test_start_and_stop(ask: Cli, fake: FakeBox, verb: str) -> None:
     fake.says(f"POST /api/v1/services/a/{verb}", a_service_view())
@@ -220,8 +254,8 @@ def test_keys_create_prints_only_the_key_on_stdout(ask: Cli, fake: FakeBox) -> N
     assert "not shown again" in shown.err
     assert ask("keys", "create", "--name", "laptop", "--json").json == plain(CREATED)
     assert fake.bodies("POST /api/v1/keys") == [
-        {"name": "laptop", "scopes": ["inference", "admin"]},
-        {"name": "laptop", "scopes": ["inference"]},
+        plain(CreateKeyRequest(name="laptop", scopes=(Scope.INFERENCE, Scope.ADMIN))),
+        plain(CreateKeyRequest(name="laptop")),
     ]
 
 
@@ -286,6 +320,18 @@ def test_engines_verify(ask: Cli, fake: FakeBox) -> None:
     failed = ask("engines", "verify", RUNTIME.id)
     assert failed.status == 7
     assert "llama.cpp/built-1-cpu cannot be used: it ended by SIGILL" in failed.err
+
+
+@pytest.mark.parametrize(("verb", "pinned"), [("pin", True), ("unpin", False)])
+def test_engines_pin_and_unpin(ask: Cli, fake: FakeBox, verb: str, pinned: bool) -> None:
+    runtime = msgspec.structs.replace(RUNTIME, pinned=pinned)
+    fake.says(f"POST /api/v1/engines/{verb}", runtime)
+    assert ask("engines", verb, RUNTIME.id, "--json").json == plain(runtime)
+    shown = ask("engines", verb, RUNTIME.id).out
+    header, row = shown.splitlines()
+    assert row[header.index("PINNED") :].split()[0] == ("pinned" if pinned else "-")
+    query = f"runtime={RUNTIME.id.replace('/', '%2F')}"
+    assert fake.asked[0][0] == f"POST /api/v1/engines/{verb}?{query}"
 
 
 def test_engines_remove(ask: Cli, fake: FakeBox) -> None:

@@ -231,6 +231,21 @@ def test_a_box_elsewhere_that_is_in_order(fake: FakeBox) -> None:
     assert {one.severity for one in findings} == {Severity.INFO}
 
 
+def test_a_pinned_runtime_that_does_not_work_is_named(fake: FakeBox) -> None:
+    pinned = msgspec.structs.replace(RUNTIME, pinned=True)
+    findings = remote(fake, MACHINE, [pinned])
+    assert f"{pinned.id} answered on the demo model, and is pinned" in [
+        one.message for one in findings
+    ]
+    broken = msgspec.structs.replace(pinned, verified_at=None, problem="it hangs")
+    other = msgspec.structs.replace(RUNTIME, id="llama.cpp/other", verified_at=None)
+    errors = only(
+        remote(fake, MACHINE, [broken, other], runtimes={"llama.cpp": None}), Severity.ERROR
+    )
+    assert [one.message for one in errors] == ["llama.cpp has no usable runtime"]
+    assert f"hydra-box engines unpin {broken.id}" in str(errors[0].hint)
+
+
 def test_a_box_elsewhere_that_does_not_answer() -> None:
     with Client(url="http://127.0.0.1:1") as client:
         (found,) = diagnose_remote(client)

@@ -12,7 +12,8 @@ import pytest
 
 from hydra_box.config import Paths
 from hydra_box.engines import ENGINES
-from hydra_box.engines.runtimes import RuntimeManager, rank
+from hydra_box.engines.choice import rank
+from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import Conflict, EngineUnavailable, NotFound
 from hydra_box.store import Store
 from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
@@ -204,6 +205,116 @@ async def test_only_built_runtimes_can_be_removed(store: Store, paths: Paths, mo
     assert ON_PATH in (caught.value.hint or "")
 
 
+async def two_that_work(store: Store, paths: Paths, model: Path) -> RuntimeManager:
+    """The bundled runtime, and one that was built, which is preferred."""
+    install_as_built(paths.engines)
+    runtimes = manager(store, paths, model)
+    await runtimes.load()
+    await runtimes.verify_new()
+    assert (await runtimes.best(LLAMA, CPU)).id == BUILT
+    return runtimes
+
+
+async def test_the_pinned_runtime_is_the_only_one_and_there_is_one(
+    store: Store, paths: Paths, model: Path
+) -> None:
+    runtimes = await two_that_work(store, paths, model)
+    pinned = await runtimes.pin(bundled(runtimes).id)
+    assert pinned.pinned
+    assert await runtimes.best(LLAMA, CPU) == pinned == runtimes.list()[0]
+    assert (await runtimes.pin(BUILT)).pinned
+    assert [one.id for one in runtimes.list() if one.pinned] == [BUILT]
+    assert [one.id for one in await store.runtimes() if one.pinned] == [BUILT]
+    assert not (await runtimes.unpin(BUILT)).pinned
+    assert not any(one.pinned for one in (*runtimes.list(), *await store.runtimes()))
+    with pytest.raises(NotFound):
+        await runtimes.pin("llama.cpp/none")
+
+
+async def test_pins_at_the_same_time_leave_one(store: Store, paths: Paths, model: Path) -> None:
+    runtimes = await two_that_work(store, paths, model)
+    await asyncio.gather(*(runtimes.pin(one.id) for one in runtimes.list() * 2))
+    pinned = [one.id for one in runtimes.list() if one.pinned]
+    assert pinned == [one.id for one in await store.runtimes() if one.pinned]
+    assert len(pinned) == 1
+
+
+async def test_a_pin_survives_a_restart_and_a_verification(
+    store: Store, paths: Paths, model: Path
+) -> None:
+    first = await two_that_work(store, paths, model)
+    id = bundled(first).id
+    behave(model, "--load-delay", "0.3")
+    verifying = asyncio.create_task(first.verify(BUILT))
+    await asyncio.sleep(0)
+    await first.pin(BUILT)
+    assert (await verifying).pinned
+    await first.pin(id)
+    await first.verify(id)
+    await first.remove(BUILT)
+    second = manager(store, paths, model)
+    await second.load()
+    assert [one.id for one in second.list() if one.pinned] == [id]
+    assert second.list() == first.list()
+
+
+async def test_a_pinned_runtime_whose_files_change_stays_pinned(
+    store: Store, paths: Paths, model: Path
+) -> None:
+    first = await two_that_work(store, paths, model)
+    await first.pin(BUILT)
+    os.utime(next(paths.engines.rglob("llama-server")))
+    second = manager(store, paths, model)
+    await second.load()
+    changed = second._get(BUILT)
+    assert (changed.pinned, changed.verified_at) == (True, None)
+    assert (await second.best(LLAMA, CPU)).id == BUILT
+
+
+async def test_no_other_takes_the_place_of_a_pinned_runtime(
+    store: Store, paths: Paths, model: Path
+) -> None:
+    runtimes = await two_that_work(store, paths, model)
+    await runtimes.pin(BUILT)
+    behave(model, "--exit-at-once", "3")
+    await runtimes.verify(BUILT)
+    with pytest.raises(EngineUnavailable) as caught:
+        await runtimes.best(LLAMA, CPU)
+    assert caught.value.message.startswith(
+        f"{BUILT}, which is pinned as the only runtime of llama.cpp, cannot be used: the process"
+    )
+    assert caught.value.hint == f"hydra-box engines unpin {BUILT} lets others take its place"
+    assert [one.accelerators for one in runtimes.availability() if one.engine is LLAMA] == [()]
+    await runtimes.unpin(BUILT)
+    assert (await runtimes.best(LLAMA, CPU)).source is RuntimeSource.BUNDLED
+    assert [one.accelerators for one in runtimes.availability() if one.engine is LLAMA] == [(CPU,)]
+
+
+async def test_a_pinned_runtime_of_the_cpu_does_not_stand_in_for_a_gpu(
+    store: Store, paths: Paths, model: Path
+) -> None:
+    runtimes = await two_that_work(store, paths, model)
+    await runtimes.pin(BUILT)
+    with pytest.raises(EngineUnavailable, match="it computes on the CPU, and a GPU is wanted"):
+        await runtimes.best(LLAMA, Accelerator.CUDA)
+
+
+async def test_what_cannot_be_pinned_and_what_cannot_be_removed(
+    store: Store, paths: Paths, model: Path
+) -> None:
+    runtimes = await two_that_work(store, paths, model)
+    await runtimes.pin(BUILT)
+    with pytest.raises(Conflict, match="is pinned") as caught:
+        await runtimes.remove(BUILT)
+    assert caught.value.hint == f"first: hydra-box engines unpin {BUILT}"
+    await runtimes.unpin(BUILT)
+    behave(model, "--exit-at-once", "3")
+    await runtimes.verify(BUILT)
+    with pytest.raises(Conflict, match="cannot be used: the process ended with status 3"):
+        await runtimes.pin(BUILT)
+    await runtimes.remove(BUILT)
+
+
 async def test_unfinished_and_foreign_directories_are_no_runtimes(
     store: Store, paths: Paths, model: Path
 ) -> None:
@@ -238,6 +349,7 @@ RUNTIME = Runtime(
         (False, {"source": RuntimeSource.BUNDLED}, {"source": RuntimeSource.PATH}),
         (False, {"version": "0.10.0"}, {"version": "0.9.9"}),
         (False, {"verified_at": 1.0}, {"verified_at": None, "version": "99"}),
+        (False, {"pinned": True, "verified_at": None}, {}),
     ],
 )
 def test_rank(has_gpu: bool, better: dict[str, object], worse: dict[str, object]) -> None:

@@ -20,11 +20,13 @@ from api.openai import create_openai_handler
 from hydra_box.config import Settings
 from hydra_box.daemon import http_server
 from hydra_box.engines import ENGINES
+from hydra_box.gateway.finished import Finished
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
 from hydra_box.keys import KeyRing
+from hydra_box.messages import CreateKeyRequest
 from hydra_box.store import Store
-from hydra_box.types import DesiredState, EngineName, Scope, Service, ServiceStatus, User
+from hydra_box.types import DesiredState, EngineName, Service, ServiceStatus, User
 
 WAIT_SECONDS = 10.0
 OTHER_USER = User(id="u-00000000beef", name="other", created_at=1.0)
@@ -115,6 +117,8 @@ class Gateway:
     key: str
     http: aiohttp.ClientSession
     stack: AsyncExitStack
+    books: list[Finished]
+    """Every request that is over, in the order in which they ended."""
     made: int = 0
 
     def service(
@@ -198,10 +202,11 @@ async def run_gateway(directory: Path, settings: Settings) -> AsyncIterator[Gate
         stack.push_async_callback(store.close)
         user = await store.local_user()
         keys = KeyRing(store)
-        key = (await keys.create("tests", (Scope.INFERENCE,), user)).key
+        key = (await keys.create(CreateKeyRequest(name="tests"), user)).key
         pool = Pool(settings)
         stack.push_async_callback(pool.close)
-        relay = Relay(pool, keys, ENGINES, settings)
+        books: list[Finished] = []
+        relay = Relay(pool, keys, ENGINES, settings, record=books.append)
         app = Litestar([create_openai_handler(relay)], openapi_config=None)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         await stack.enter_async_context(http_server(app, listener))
@@ -219,4 +224,5 @@ async def run_gateway(directory: Path, settings: Settings) -> AsyncIterator[Gate
             key=key,
             http=http,
             stack=stack,
+            books=books,
         )

@@ -14,11 +14,13 @@ from aiohttp import web
 
 from api.trust import Trusted
 from hydra_box.daemon import http_server
+from hydra_box.messages import CreateKeyRequest
 from hydra_box.types import Scope, ServiceStatus
 from tests.gateway.conftest import StartGateway
 from tests.gateway.harness import OTHER_USER, USAGE, Gateway
 
 CHAT = "/v1/chat/completions"
+BOTH = CreateKeyRequest(name="both", scopes=(Scope.INFERENCE, Scope.ADMIN))
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -58,7 +60,7 @@ async def test_models_lists_what_the_key_may_call(gateway: Gateway) -> None:
         "owned_by": gateway.user.id,
     }
     assert (await gateway.get(f"/v1/models/{leaving.access_name}"))[0] == 404
-    admin = await gateway.keys.create("both", (Scope.INFERENCE, Scope.ADMIN), gateway.user)
+    admin = await gateway.keys.create(BOTH, gateway.user)
     _, answer = await gateway.get("/v1/models", key=admin.key)
     assert theirs.access_name in [one["id"] for one in answer["data"]]
 
@@ -117,7 +119,8 @@ async def test_a_revoked_key_is_refused_at_once(gateway: Gateway) -> None:
 
 async def test_the_inference_scope_is_needed(gateway: Gateway) -> None:
     service = gateway.service()
-    admin = await gateway.keys.create("admin", (Scope.ADMIN,), gateway.user)
+    request = CreateKeyRequest(name="admin", scopes=(Scope.ADMIN,))
+    admin = await gateway.keys.create(request, gateway.user)
     for status, answer in (
         await gateway.ask(service, key=admin.key),
         await gateway.get("/v1/models", key=admin.key),
@@ -135,7 +138,7 @@ async def test_another_users_service_is_forbidden(gateway: Gateway) -> None:
     ):
         assert status == 403
         assert service.access_name in answer["error"]["message"]
-    admin = await gateway.keys.create("both", (Scope.INFERENCE, Scope.ADMIN), gateway.user)
+    admin = await gateway.keys.create(BOTH, gateway.user)
     assert (await gateway.ask(service, key=admin.key))[0] == 200
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hydra_box.plan.availability import available_bytes, gpu_reserve, ram_reserve
+from hydra_box.plan.availability import (
+    available_bytes,
+    gpu_reserve,
+    ram_reserve,
+    without_service,
+)
 from hydra_box.types import Claim
 from tests import machines
 from tests.machines import GIB, MIB
@@ -50,6 +55,32 @@ def test_a_claim_on_a_gpu_that_is_gone_does_not_matter() -> None:
     claim = Claim(device="GPU-gone", granted_bytes=GIB, used_bytes=GIB)
     machine = machines.one_rtx_4090()
     assert available_bytes(machine, (claim,)) == available_bytes(machine, ())
+
+
+@pytest.mark.parametrize("granted_gib", [3, 10])
+@pytest.mark.parametrize("shares_ram", [False, True])
+def test_a_service_that_is_thought_away_leaves_what_it_held(
+    granted_gib: int, shares_ram: bool
+) -> None:
+    used = 5 * GIB
+    gpu = msgspec.structs.replace(GPU, shares_ram=shares_ram)
+    without = msgspec.structs.replace(machines.one_rtx_4090(), gpus=(gpu,))
+    ram = without.ram_available_bytes - GIB - (used if shares_ram else 0)
+    held = msgspec.structs.replace(gpu, free_bytes=gpu.free_bytes - used)
+    machine = msgspec.structs.replace(without, gpus=(held,), ram_available_bytes=ram)
+
+    def claim(device: str, used_bytes: int, service_id: str) -> Claim:
+        granted = granted_gib * GIB
+        return Claim(
+            device=device, granted_bytes=granted, used_bytes=used_bytes, service_id=service_id
+        )
+
+    other = claim("cpu", 0, "svc-other")
+    ours = (claim(gpu.uuid, used, "svc-a"), claim("cpu", GIB, "svc-a"))
+    freed, left = without_service(machine, (*ours, other), "svc-a")
+    assert left == (other,)
+    assert available_bytes(freed, left) == available_bytes(without, (other,))
+    assert without_service(machine, (*ours, other), "svc-none") == (machine, (*ours, other))
 
 
 @pytest.mark.parametrize(

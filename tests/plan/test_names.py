@@ -70,6 +70,13 @@ def test_every_suggestion_is_valid_and_free(model: str, taken: int) -> None:
         names.add(name)
 
 
+def test_what_means_something_else_in_the_api_is_no_name() -> None:
+    with pytest.raises(InvalidRequest, match="reserved"):
+        check_service_name("live")
+    assert suggest_service_name("hf:someone/live", ()) == "live-2"
+    assert suggest_service_name("live", ("live-2",)) == "live-3"
+
+
 def test_a_long_name_leaves_room_for_any_number() -> None:
     first = suggest_service_name("x" * 100, ())
     taken = {first, *(f"{first}-{number}" for number in range(2, 10_000))}

@@ -19,9 +19,10 @@ from hydra_box.plan.reconcile import (
     ForgetService,
     StartInstance,
     StopInstance,
+    outdated,
     reconcile,
 )
-from hydra_box.types import DesiredState, Instance, InstanceState, Service
+from hydra_box.types import DesiredState, EngineName, Instance, InstanceState, Service
 from tests.samples import a_service, an_instance
 
 D, S = DesiredState, InstanceState
@@ -141,6 +142,105 @@ def test_services_do_not_take_each_others_instances() -> None:
     ]
 
 
+# --- replacing ----------------------------------------------------------------
+
+EDITED = a_service(context_length=4096)
+NEW, OLD = "n", "o"
+"""An instance whose name begins so was started for the service as it is, or as it was before."""
+
+
+def _replacing(
+    desired: int, states: dict[str, InstanceState], **changes: object
+) -> tuple[Service, list[Instance], list[Action]]:
+    service = msgspec.structs.replace(EDITED, desired_instances=desired)
+    instances = [msgspec.structs.replace(one, **changes) for one in _named(states)]
+    started = {one.id: service if one.id.startswith(NEW) else a_service() for one in instances}
+    # What is pending was never started.
+    started = {one.id: started[one.id] for one in instances if one.state is not S.PENDING}
+    return service, instances, reconcile([service], instances, now=100.0, started=started)
+
+
+@pytest.mark.parametrize(
+    ("desired", "states", "actions"),
+    [
+        # One after another, the oldest first; the next begins when its successor is ready.
+        (1, {"o": S.READY}, [_drain("o")]),
+        (1, {"o": S.DRAINING}, []),
+        (1, {"o": S.STOPPING}, []),
+        (1, {"o": S.STOPPED}, [_forget("o"), CREATE]),
+        (2, {"o1": S.READY, "o2": S.READY}, [_drain("o1")]),
+        (2, {"o1": S.DRAINING, "o2": S.READY}, []),
+        (2, {"o1": S.STOPPED, "o2": S.READY}, [_forget("o1"), CREATE]),
+        (2, {"o2": S.READY, "n": S.PENDING}, [_start("n")]),
+        (2, {"o2": S.READY, "n": S.STARTING}, []),
+        (2, {"o2": S.READY, "n": S.READY}, [_drain("o2")]),
+        (2, {"n1": S.READY, "n2": S.READY}, []),
+        # What does not serve goes at once, and then those that do, one by one.
+        (1, {"o": S.STARTING}, [_stop("o")]),
+        (1, {"o": S.BACKOFF}, [_forget("o"), CREATE]),
+        (1, {"o": S.FAILED}, [_forget("o"), CREATE]),
+        (2, {"o1": S.READY, "o2": S.FAILED}, [_forget("o2"), CREATE]),
+        (
+            3,
+            {"o1": S.READY, "o2": S.STARTING, "o3": S.BACKOFF},
+            [_forget("o3"), _stop("o2"), CREATE],
+        ),
+        # A way of running that does not work takes down one, and no more.
+        (2, {"o": S.READY, "n": S.FAILED}, []),
+        # More or fewer at the same time: the outdated go first, and what is missing comes first.
+        (1, {"o": S.READY, "n": S.READY}, [_drain("o")]),
+        (1, {"n": S.STARTING, "o": S.READY}, [_stop("n")]),
+        (2, {"o": S.READY}, [CREATE]),
+        (1, {"o": S.READY, "n": S.DRAINING}, []),
+        (0, {"o": S.READY}, [_drain("o")]),
+    ],
+)
+def test_instances_that_run_otherwise_are_replaced(
+    desired: int, states: dict[str, InstanceState], actions: list[Action]
+) -> None:
+    assert _replacing(desired, states)[2] == actions
+
+
+@pytest.mark.parametrize(
+    ("changes", "actions"),
+    [
+        # It never had a process: the outdated ones may hold the memory that it waits for.
+        ({}, [_drain("o")]),
+        ({"runtime_id": "llama.cpp/bundled-1-cpu"}, []),
+        ({"boots_without_ready": 1}, []),
+    ],
+)
+def test_what_waits_for_room_gets_it_from_the_outdated(
+    changes: dict[str, object], actions: list[Action]
+) -> None:
+    states = {"o": S.READY, "n": S.BACKOFF}
+    assert _replacing(2, states, retry_at=200.0, **changes)[2] == actions
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"engine": EngineName.VLLM},
+        {"model_path": "/models/other.gguf"},
+        {"context_length": 512},
+        {"slots": 1},
+        {"on_cpu": True},
+    ],
+)
+def test_what_a_running_process_cannot_take_over(changes: dict[str, object]) -> None:
+    instance = an_instance("a", state=S.READY)
+    edited = msgspec.structs.replace(a_service(), **changes)
+    started = {"a": a_service()}
+    assert reconcile([edited], [instance], now=0.0, started=started) == [_drain("a")]
+    assert reconcile([edited], [instance], now=0.0, started={"a": edited}) == []
+
+
+def test_what_does_not_matter_to_a_process_replaces_none() -> None:
+    started = {"a": a_service()}
+    changed = a_service(desired_instances=1, quantization="Q8_0", download_id="dl-1", public=False)
+    assert reconcile([changed], [an_instance("a", state=S.READY)], now=0.0, started=started) == []
+
+
 # --- histories --------------------------------------------------------------
 
 
@@ -155,6 +255,7 @@ class World(RuleBasedStateMachine):
         self.made = 0
         self.services: dict[str, Service] = {}
         self.instances: dict[str, Instance] = {}
+        self.started: dict[str, Service] = {}
 
     # What owners ask.
 
@@ -170,6 +271,11 @@ class World(RuleBasedStateMachine):
         if id in self.services:
             self._change_service(id, desired_instances=desired)
 
+    @rule(id=services_made, context_length=st.sampled_from((512, 1024)))
+    def edit(self, id: str, context_length: int) -> None:
+        if id in self.services:
+            self._change_service(id, context_length=context_length)
+
     @rule(id=services_made, state=st.sampled_from(D))
     def want(self, id: str, state: DesiredState) -> None:
         if id in self.services and self.services[id].desired_state is not D.DELETED:
@@ -182,10 +288,11 @@ class World(RuleBasedStateMachine):
         if found := self._any_of(data, S.STARTING):
             self._change(found, state=S.READY, ready_at=self.now)
 
-    @rule(data=st.data())
-    def die(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), had_room=st.booleans())
+    def die(self, data: st.DataObject, had_room: bool) -> None:
         if found := self._any_of(data, S.STARTING, S.READY):
-            dead = after_death(found, now=self.now, reason="it died")
+            had_room = had_room or found.state is S.READY
+            dead = after_death(found, now=self.now, reason="it died", had_room=had_room)
             assert dead.state in ALLOWED[found.state]
             self.instances[found.id] = dead
 
@@ -209,7 +316,10 @@ class World(RuleBasedStateMachine):
         self._nothing_is_asked_twice(actions)
         for service in self.services.values():
             present = [one for one in self._of(service) if one.state in COUNTS_AS_WANTED]
-            assert len(present) == self._wanted(service)
+            leaving = [one for one in self._of(service) if one.state in (S.DRAINING, S.STOPPING)]
+            in_the_way = [one for one in leaving if one.id in self._outdated(service)]
+            missing = self._wanted(service) - len(present)
+            assert 0 <= missing <= len(in_the_way)
 
     @invariant()
     def never_more_processes_are_started_than_wanted(self) -> None:
@@ -227,9 +337,18 @@ class World(RuleBasedStateMachine):
             assert all(one.state not in HAS_PROCESS for one in begun)
             assert len(running) + len(begun) <= self._wanted(service)
 
+    @invariant()
+    def replaces_one_at_a_time(self) -> None:
+        ends = {one.instance_id for one in self._reconcile() if isinstance(one, DrainInstance)}
+        for service in self.services.values():
+            serving = [one for one in self._of(service) if one.state is S.READY]
+            staying = [one for one in serving if one.id not in ends]
+            if self._wanted(service) and len(serving) <= self._wanted(service):
+                assert len(staying) >= len(serving) - 1
+
     def teardown(self) -> None:
         """Left alone with healthy processes, every history ends with what is wanted."""
-        for _ in range(10):
+        for _ in range(40):
             self.now += 400
             for instance in list(self.instances.values()):
                 if instance.state is S.STARTING:
@@ -245,11 +364,21 @@ class World(RuleBasedStateMachine):
             assert service.desired_state is not D.DELETED
             states = Counter(one.state for one in self._of(service))
             assert states[S.READY] + states[S.FAILED] == self._wanted(service) == states.total()
+            # What cannot run as it now should does not take down what runs as it did.
+            assert states[S.FAILED] or not self._outdated(service)
 
     # Inside.
 
     def _reconcile(self) -> list[Action]:
-        return reconcile(self.services.values(), list(self.instances.values()), now=self.now)
+        return reconcile(
+            self.services.values(),
+            list(self.instances.values()),
+            now=self.now,
+            started=self.started,
+        )
+
+    def _outdated(self, service: Service) -> frozenset[str]:
+        return outdated(service, self._of(service), self.started)
 
     def _counts(self, actions: list[Action]) -> Counter[Action]:
         return Counter(action for action in actions if not isinstance(action, CreateInstance))
@@ -267,6 +396,7 @@ class World(RuleBasedStateMachine):
                 self.instances[new.id] = new
             case StartInstance(instance_id=id):
                 self._change(self.instances[id], state=S.STARTING, retry_at=None)
+                self.started[id] = self.services[self.instances[id].service_id]
             case DrainInstance(instance_id=id):
                 self._change(self.instances[id], state=S.DRAINING)
             case StopInstance(instance_id=id):

@@ -59,6 +59,26 @@ def test_of_a_service_that_should_run(
     assert service_status(service, _instances(states)) is status
 
 
+@pytest.mark.parametrize(
+    ("desired", "states", "status"),
+    [
+        # The first is to be replaced: it serves, and is on its way out.
+        (1, (S.READY,), W.SCALING),
+        (2, (S.READY, S.READY), W.SCALING),
+        (2, (S.FAILED, S.READY), W.SCALING),
+        (1, (S.STARTING,), W.DEPLOYING),
+        (1, (S.FAILED,), W.DEPLOYING),
+        (1, (S.STOPPED, S.READY), W.RUNNING),
+        (1, (S.STOPPED, S.FAILED), W.FAILED),
+    ],
+)
+def test_while_an_outdated_instance_is_there(
+    desired: int, states: tuple[InstanceState, ...], status: ServiceStatus
+) -> None:
+    service = a_service(desired_instances=desired)
+    assert service_status(service, _instances(states), outdated={"i-0"}) is status
+
+
 @given(states=st.lists(st.sampled_from(S), max_size=5))
 def test_what_the_owner_ended_is_told_whatever_the_instances_do(
     states: list[InstanceState],

@@ -169,6 +169,16 @@ async def test_events_are_numbered_and_paged(store: Store) -> None:
     assert await store.events(after=5) == []
 
 
+async def test_the_last_events_of_one_service_or_of_all(store: Store) -> None:
+    ids = ("svc-a", "svc-b", None, "svc-a")
+    stored = [await store.add_event(an_event(str(id), service_id=id)) for id in ids]
+    assert await store.recent_events() == stored
+    assert await store.recent_events(limit=2) == stored[2:]
+    assert await store.recent_events(service_id="svc-a") == [stored[0], stored[3]]
+    assert await store.recent_events(service_id="svc-a", limit=1) == [stored[3]]
+    assert await store.recent_events(service_id="svc-c") == []
+
+
 async def test_old_events_are_pruned_and_numbers_go_on(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

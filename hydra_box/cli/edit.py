@@ -1,0 +1,104 @@
+"""``hydra-box edit``."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TypedDict, Unpack
+
+import click
+
+from hydra_box.cli import render
+from hydra_box.cli.connection import connect
+from hydra_box.cli.options import Options
+from hydra_box.cli.output import emit, put, say
+from hydra_box.cli.plan import show
+from hydra_box.cli.verb import Verb
+from hydra_box.cli.waiting import wait_running
+from hydra_box.messages import EditRequest, ServiceView
+from hydra_box.types import CPU, Alternative, ServiceStatus
+
+ANYWHERE = "auto"
+
+
+class Edited(TypedDict):
+    """The values of the options, as fields of an ``EditRequest``."""
+
+    context_length: int | None
+    concurrency: int | None
+    engine: str | None
+    quantization: str | None
+    device: str | None
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "hydra-box edit qwen2 --context-length 16384 --wait",
+        "hydra-box edit qwen2 --concurrency 8 --dry-run",
+        "hydra-box edit qwen2 --quantization Q8_0 --device auto",
+    ),
+)
+@click.argument("name")
+@click.option("--context-length", type=int, metavar="TOKENS", help="Tokens each slot can hold.")
+@click.option("--concurrency", type=int, metavar="SLOTS", help="Slots in one instance.")
+@click.option("--engine", metavar="ENGINE", help="An engine's name.")
+@click.option("--quantization", metavar="NAME", help="One that is on this machine, as Q4_K_M.")
+@click.option(
+    "--device",
+    type=click.Choice([CPU, ANYWHERE]),
+    help="On the CPU, although there may be a GPU; or wherever it fits.",
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing; 10: no fit.")
+@click.option("--wait", is_flag=True, help="Return when every instance runs like that.")
+@click.pass_obj
+def edit(
+    options: Options, name: str, *, dry_run: bool, wait: bool, **asked: Unpack[Edited]
+) -> None:
+    """Change how the service NAME runs; what is not given stays as it is.
+
+    Its instances are replaced one after another, each after its requests have finished.
+    """
+    request = EditRequest(**asked)
+    if request == EditRequest():
+        raise click.UsageError(
+            "give at least one of --context-length, --concurrency, --engine, --quantization "
+            "and --device"
+        )
+    with connect(options) as client:
+        if dry_run:
+            view = client.plan_edit(name, request)
+            service = client.service(name)
+            show(options, view, lambda one: _command(service, request, one))
+            return
+        service = client.edit(name, request)
+        is_stopped = service.status is ServiceStatus.STOPPED
+        if wait and not is_stopped:
+            service = wait_running(client, service)
+    if options.json:
+        emit(service)
+        return
+    put(render.services((service,)))
+    if is_stopped:
+        say(f"it is stopped, and will run like that; hydra-box start {service.name}")
+
+
+def _command(service: ServiceView, request: EditRequest, alternative: Alternative) -> str | None:
+    """The edit that makes of a service what fits in the place of what does not; None: none does.
+
+    An edit says all: it neither leaves sizes to the plan nor changes the number of instances.
+    """
+    ask = alternative.ask
+    sizes = (ask.context_length, ask.slots)
+    if None in sizes or ask.instances != service.desired_instances or alternative.model:
+        return None
+    words = ["hydra-box", "edit", service.name]
+    for option, value, present in (
+        ("--context-length", ask.context_length, service.context_length),
+        ("--concurrency", ask.slots, service.slots),
+        ("--engine", ask.engine, service.engine),
+        ("--quantization", ask.quantization, service.quantization),
+        ("--device", CPU if ask.device == CPU else request.device, None),
+    ):
+        if value not in (None, present):
+            words += [option, str(value)]
+    return shlex.join(words)

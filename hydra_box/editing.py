@@ -1,0 +1,141 @@
+"""What an edit of a service asks of a plan, and what the service is after it: values in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from hydra_box.errors import Conflict, InvalidRequest
+from hydra_box.messages import EditRequest
+from hydra_box.models.wanted import without_code
+from hydra_box.plan.engine_limits import readable
+from hydra_box.plan.names import engine_named
+from hydra_box.plan.placement import check, matching
+from hydra_box.plan.words import counted
+from hydra_box.types import CPU, Ask, ModelSpec, Offer, Plan, Service
+
+ANYWHERE = "auto"
+"""The device of a service that runs wherever it fits."""
+
+
+def ask_of_edit(service: Service, request: EditRequest) -> Ask:
+    """All of an edited service's instances, anew: what is not edited is asked for as it is.
+
+    The quantisation is None where the weights stay: these are then the only ones on offer.
+
+    Raises:
+        InvalidRequest: there is no such engine or device.
+    """
+    engine = service.engine if request.engine is None else engine_named(request.engine)
+    quantization = request.quantization or service.quantization
+    weights_stay = engine == service.engine and _same(quantization, service.quantization)
+    return Ask(
+        engine=engine,
+        quantization=None if weights_stay else quantization,
+        context_length=_or(request.context_length, service.context_length),
+        slots=_or(request.concurrency, service.slots),
+        instances=service.desired_instances,
+        device=_device(service, request),
+    )
+
+
+def keeps_weights(service: Service, ask: Ask) -> bool:
+    """Whether the edited service runs on the files that it has."""
+    return ask.quantization is None and ask.engine == service.engine
+
+
+def changes_nothing(service: Service, ask: Ask) -> bool:
+    """Whether the edited service is the service."""
+    return (
+        keeps_weights(service, ask)
+        and (ask.context_length, ask.slots) == (service.context_length, service.slots)
+        and (ask.device == CPU) == service.on_cpu
+    )
+
+
+def offers_here(service: Service, spec: ModelSpec, ask: Ask) -> tuple[Offer, ...]:
+    """The weights on this machine that an edit may change to.
+
+    An edited service goes on serving, so that it does not wait for a download.
+
+    Raises:
+        InvalidModel: only the model's own code can run them, and that was not allowed.
+        InvalidRequest: the quantisation is not on offer, or the context is too long for the model.
+        Conflict: those that are asked for would have to be fetched first.
+    """
+    spec = spec if service.allows_code else without_code(spec)
+    check(ask, spec.offers)
+    here = tuple(one for one in spec.offers if one.path is not None)
+    asked = matching(ask, spec.offers)
+    if ask.engine is not None:
+        asked = readable(ask.engine, asked) or asked
+    if not any(one in here for one in asked):
+        names = dict.fromkeys(one.facts.quantization or "its weights" for one in asked)
+        words = f"{service.base_model} --engine {ask.engine}"
+        if ask.quantization is not None:
+            words += f" --quantization {ask.quantization}"
+        raise Conflict(
+            f"{' and '.join(names)} of {service.base_model} for {ask.engine} is not on this "
+            "machine, and a service is edited to what is",
+            hint=f"fetch it, while the service goes on: hydra-box models pull {words}",
+            param="quantization",
+        )
+    return here
+
+
+def edited(service: Service, ask: Ask, plan: Plan) -> Service:
+    """The service as a plan for its edit has it."""
+    options = plan.placements[0].options
+    changed = msgspec.structs.replace(
+        service,
+        engine=plan.engine,
+        context_length=options.context_length,
+        slots=options.slots,
+        on_cpu=ask.device == CPU,
+    )
+    if keeps_weights(service, ask) or plan.offer.path is None:
+        return changed
+    return msgspec.structs.replace(
+        changed,
+        quantization=plan.offer.facts.quantization,
+        model_path=plan.offer.path,
+        download_id=None,
+    )
+
+
+def difference(old: Service, new: Service) -> str:
+    """What an edit changed, in words."""
+    return ", ".join(_differences(old, new))
+
+
+def _differences(old: Service, new: Service) -> Iterator[str]:
+    if new.context_length != old.context_length:
+        yield f"{new.context_length:,} tokens of context instead of {old.context_length:,}"
+    if new.slots != old.slots:
+        yield f"{counted(new.slots, 'slot')} instead of {old.slots}"
+    if new.engine != old.engine:
+        yield f"on {new.engine} instead of {old.engine}"
+    if new.quantization != old.quantization:
+        yield f"{new.quantization or 'other weights'} instead of {old.quantization or 'the old'}"
+    if new.on_cpu != old.on_cpu:
+        yield "on the CPU" if new.on_cpu else "wherever it fits, instead of on the CPU"
+
+
+def _device(service: Service, request: EditRequest) -> str | None:
+    if request.device not in (None, CPU, ANYWHERE):
+        raise InvalidRequest(
+            f"a service cannot be tied to the device {request.device!r}",
+            hint=f"{CPU!r}, or {ANYWHERE!r}: wherever it fits",
+            param="device",
+        )
+    on_cpu = service.on_cpu if request.device is None else request.device == CPU
+    return CPU if on_cpu else None
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    return (one or "").upper() == (other or "").upper()
+
+
+def _or(asked: int | None, present: int) -> int:
+    return present if asked is None else asked

@@ -1,0 +1,78 @@
+"""How services are shown: what is wanted, beside what runs, waits, and was counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from hydra_box.downloads import Downloads
+from hydra_box.gateway.pool import Pool
+from hydra_box.messages import InstanceView, ServiceView
+from hydra_box.modalities import Modalities
+from hydra_box.plan.status import service_reason
+from hydra_box.supervisor import Supervisor
+from hydra_box.types import Instance, InstanceState, Service, ServiceStatus
+
+
+class ServiceViews:
+    """Puts together what the rooms know of a service."""
+
+    def __init__(
+        self,
+        *,
+        supervisor: Supervisor,
+        pool: Pool,
+        downloads: Downloads,
+        modalities: Modalities,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._supervisor = supervisor
+        self._pool = pool
+        self._downloads = downloads
+        self._clock = clock
+        self.modalities = modalities
+        """What their models take and make."""
+
+    def of(self, service: Service) -> ServiceView:
+        """The service as it is now."""
+        instances = self._supervisor.instances_of(service.id)
+        status = self._supervisor.status_of(service)
+        waits = status in (ServiceStatus.DEPLOYING, ServiceStatus.SCALING)
+        return ServiceView(
+            id=service.id,
+            name=service.name,
+            access_name=service.access_name,
+            owner_id=service.owner_id,
+            public=service.public,
+            status=status,
+            base_model=service.base_model,
+            engine=service.engine,
+            quantization=service.quantization,
+            context_length=service.context_length,
+            slots=service.slots,
+            desired_instances=service.desired_instances,
+            ready_instances=sum(one.state is InstanceState.READY for one in instances),
+            instances=tuple(self._view_instance(one, service) for one in instances),
+            created_at=service.created_at,
+            stats=self._pool.stats(service.id),
+            reason=service_reason(instances, self._downloads.missing(service)),
+            progress=self._supervisor.progress_of(service) if waits else None,
+            download=self._downloads.view_of(service),
+            modality=self.modalities.of(service),
+        )
+
+    def _view_instance(self, instance: Instance, service: Service) -> InstanceView:
+        ready_at, placement = instance.ready_at, instance.placement
+        return InstanceView(
+            id=instance.id,
+            pid=instance.pid,
+            state=instance.state,
+            device=instance.device,
+            restarts=instance.restarts,
+            requests_in_flight=self._pool.in_flight(instance.id),
+            slots=service.slots if placement is None else placement.options.slots,
+            runtime=instance.runtime_id,
+            uptime_seconds=None if ready_at is None else self._clock() - ready_at,
+            memory=instance.measured,
+            reason=instance.reason,
+        )

@@ -1,0 +1,106 @@
+"""What an edit asks of a plan, and what the service is after it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from hydra_box.editing import (
+    ask_of_edit,
+    changes_nothing,
+    difference,
+    edited,
+    keeps_weights,
+    offers_here,
+)
+from hydra_box.errors import Conflict, InvalidModel, InvalidRequest
+from hydra_box.messages import EditRequest
+from hydra_box.types import Ask, EngineName, Modality, ModelSpec, Offer
+from tests.machines import one_rtx_4090
+from tests.plan.making import gguf, plan_of, safetensors
+from tests.samples import a_service
+
+SERVICE = a_service(
+    quantization="Q4_K_M", context_length=4096, slots=2, desired_instances=3, download_id="dl-1"
+)
+AS_IT_IS = Ask(engine=EngineName.LLAMA_CPP, context_length=4096, slots=2, instances=3)
+
+
+def a_spec(*offers: Offer) -> ModelSpec:
+    return ModelSpec(id="m", name="M", modality=Modality.TEXT, context_length=32_768, offers=offers)
+
+
+@pytest.mark.parametrize(
+    ("asked", "changes"),
+    [
+        ({}, {}),
+        ({"context_length": 512, "concurrency": 8}, {"context_length": 512, "slots": 8}),
+        ({"device": "cpu"}, {"device": "cpu"}),
+        ({"device": "auto"}, {}),
+        # The weights stay, and are the only ones on offer.
+        ({"engine": "LLAMA.cpp", "quantization": "q4_k_m"}, {}),
+        ({"quantization": "Q8_0"}, {"quantization": "Q8_0"}),
+        ({"engine": "vllm"}, {"engine": EngineName.VLLM, "quantization": "Q4_K_M"}),
+    ],
+)
+def test_what_is_not_given_is_asked_for_as_it_is(
+    asked: dict[str, object], changes: dict[str, object]
+) -> None:
+    ask = ask_of_edit(SERVICE, msgspec.convert(asked, EditRequest))
+    assert ask == msgspec.structs.replace(AS_IT_IS, **changes)
+    assert changes_nothing(SERVICE, ask) is (not changes)
+    assert keeps_weights(SERVICE, ask) is not bool(changes.keys() & {"engine", "quantization"})
+
+
+def test_the_device_stays_unless_it_is_given() -> None:
+    on_cpu = msgspec.structs.replace(SERVICE, on_cpu=True)
+    assert ask_of_edit(on_cpu, EditRequest()).device == "cpu"
+    assert changes_nothing(on_cpu, ask_of_edit(on_cpu, EditRequest(device="cpu")))
+    assert ask_of_edit(on_cpu, EditRequest(device="auto")).device is None
+
+
+def test_of_other_weights_only_those_that_are_here_are_taken() -> None:
+    here, far = gguf("Q8_0"), gguf("Q2_K", here=False)
+    spec = a_spec(here, far, safetensors("AWQ", here=False))
+    ask = msgspec.structs.replace(AS_IT_IS, quantization="Q8_0")
+    assert offers_here(SERVICE, spec, ask) == (here,)
+    for engine, name in ((EngineName.LLAMA_CPP, "Q2_K"), (EngineName.VLLM, "AWQ")):
+        ask = msgspec.structs.replace(AS_IT_IS, engine=engine, quantization=name)
+        with pytest.raises(Conflict) as refused:
+            offers_here(SERVICE, spec, ask)
+        assert refused.value.message.startswith(f"{name} of demo for {engine} is not on this")
+        command = f"hydra-box models pull demo --engine {engine} --quantization {name}"
+        assert (refused.value.hint or "").endswith(command)
+    with pytest.raises(InvalidRequest, match="'Q3_X' is not on offer"):
+        offers_here(SERVICE, spec, msgspec.structs.replace(AS_IT_IS, quantization="Q3_X"))
+
+
+def test_code_that_was_not_allowed_stays_so() -> None:
+    offer = gguf("Q8_0")
+    facts = msgspec.structs.replace(offer.facts, needs_code=True)
+    spec = a_spec(msgspec.structs.replace(offer, facts=facts))
+    ask = msgspec.structs.replace(AS_IT_IS, quantization="Q8_0")
+    with pytest.raises(InvalidModel):
+        offers_here(SERVICE, spec, ask)
+    allowed = msgspec.structs.replace(SERVICE, allows_code=True)
+    assert offers_here(allowed, spec, ask) == spec.offers
+
+
+def test_the_service_after_an_edit() -> None:
+    request = EditRequest(context_length=2048, concurrency=1, device="cpu")
+    ask = ask_of_edit(SERVICE, request)
+    new = edited(SERVICE, ask, plan_of((gguf(weights_bytes=1 << 30),), one_rtx_4090(), ask))
+    assert new == msgspec.structs.replace(SERVICE, context_length=2048, slots=1, on_cpu=True)
+    assert difference(SERVICE, new) == (
+        "2,048 tokens of context instead of 4,096, 1 slot instead of 2, on the CPU"
+    )
+    assert difference(new, SERVICE).endswith("wherever it fits, instead of on the CPU")
+
+
+def test_the_service_after_an_edit_of_its_weights() -> None:
+    ask = ask_of_edit(SERVICE, EditRequest(engine="vllm", quantization="AWQ"))
+    offer = safetensors("AWQ", weights_bytes=1 << 30)
+    new = edited(SERVICE, ask, plan_of((offer,), one_rtx_4090(), ask))
+    changes = {"engine": EngineName.VLLM, "quantization": "AWQ", "model_path": offer.path}
+    assert new == msgspec.structs.replace(SERVICE, **changes, download_id=None)
+    assert difference(SERVICE, new) == "on vllm instead of llama.cpp, AWQ instead of Q4_K_M"
