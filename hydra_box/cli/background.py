@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
@@ -27,7 +28,26 @@ TAIL_BYTES: Final = 2000
 
 
 def start_daemon(client: Client, port: int | None) -> BoxStatus:
+    """Start ``hydra-box serve`` in the background and wait until it answers, with progress.
+
+    Raises:
+        HydraError: as ``launch`` has it.
+
+    """
+    with Progress() as progress:
+        child, status = launch(
+            client, port, lambda pid: progress.show(f"starting the daemon, pid {pid}")
+        )
+        progress.done(f"the daemon answers at {status.url}, pid {child.pid}")
+        return status
+
+
+def launch(
+    client: Client, port: int | None, waiting: Callable[[int], None]
+) -> tuple[subprocess.Popen[bytes], BoxStatus]:
     """Start ``hydra-box serve`` in a session of its own and wait until it answers.
+
+    ``waiting`` is called with its pid, again and again until then.
 
     Raises:
         HydraError: what the daemon said before it ended: its port is taken, and so on.
@@ -38,11 +58,11 @@ def start_daemon(client: Client, port: int | None) -> BoxStatus:
     paths.create()
     log = paths.logs / "daemon.log"
     # With --json the daemon writes nothing to stdout but the reason why it could not start.
-    with tempfile.TemporaryFile() as last_words, Progress() as progress:
+    with tempfile.TemporaryFile() as last_words:
         child = _spawn(paths, log, last_words, port)
         deadline = time.monotonic() + START_SECONDS
         while True:
-            progress.show(f"starting the daemon, pid {child.pid}")
+            waiting(child.pid)
             ended = child.poll()
             try:
                 status = client.status()
@@ -50,8 +70,7 @@ def start_daemon(client: Client, port: int | None) -> BoxStatus:
                 if ended is not None:
                     raise _end(ended, last_words, log) from None
             else:
-                progress.done(f"the daemon answers at {status.url}, pid {status.pid}")
-                return status
+                return child, status
             if time.monotonic() > deadline:
                 raise StateError(
                     f"the daemon, pid {child.pid}, did not answer in {START_SECONDS:.0f} s; "

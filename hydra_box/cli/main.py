@@ -30,13 +30,15 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "plan": ("plan", "Show what would run where for a model, and why; change nothing."),
     "deploy": ("deploy", "Deploy a model as a service."),
     "scale": ("scale", "Change how many instances a service has."),
+    "edit": ("edit", "Change how a service runs; its instances are replaced."),
     "start": ("lifecycle", "Start a stopped service."),
     "stop": ("lifecycle", "Stop a service; it stays, and can be started again."),
     "delete": ("lifecycle", "Delete a service for good."),
     "trial": ("trial", "Try a service: ask it something, or chat with it."),
     "logs": ("logs", "Show what an engine printed."),
     "keys": ("keys", "Create, list and revoke API keys."),
-    "engines": ("engines", "List, install, verify and remove engine runtimes."),
+    "usage": ("usage", "Show requests and tokens of each model or key, and over time."),
+    "engines": ("engines", "List, install, verify, pin and remove engine runtimes."),
 }
 """Verb to its module in ``hydra_box.cli`` (where the command has the verb's name) and its line."""
 
@@ -81,13 +83,20 @@ class Program(click.Group):
 def program(ctx: click.Context) -> None:
     """Turn this machine into an LLM appliance: deploy, scale, try and watch models.
 
-    Start with `hydra-box quickstart`. Each verb has its own --help, with an example.
+    Without a verb, on a terminal, it opens the console. `hydra-box quickstart` goes from nothing to
+    a first answer. Each verb has its own --help, with an example.
     """
     options = ctx.ensure_object(Options)
     options.url = options.url or os.environ.get("HYDRA_BOX_URL") or None
     options.api_key = options.api_key or os.environ.get("HYDRA_BOX_API_KEY") or None
-    if ctx.invoked_subcommand is None:
+    if ctx.invoked_subcommand is not None:
+        return
+    if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         click.echo(ctx.get_help())
+        return
+    from hydra_box.cli.console import open_console  # noqa: PLC0415 - only when it is needed
+
+    ctx.exit(open_console(options))
 
 
 def run(arguments: Sequence[str]) -> int:
