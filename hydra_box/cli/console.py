@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from hydra_box.cli.failure import report
 from hydra_box.cli.options import Options
 from hydra_box.config import resolve_paths
 from hydra_box.errors import HydraError, StateError
+from hydra_box.types import Frozen
 
 UNIT: Final = "hydra-box.service"
 _UNIT_DIRECTORIES: Final = (
@@ -33,12 +35,11 @@ def open_console(options: Options) -> int:
         connect(options).close()
         # The core may not know the screen: only this program does, when it opens it.
         console: Any = importlib.import_module("tui.main")
-        session: Any = importlib.import_module("tui.session")
         status: int = console.run(
             lambda: connect(options),
             directory=resolve_paths(os.environ).home / "console",
             address=options.url,
-            start_ways=() if options.url else _ways(options, daemon, session.StartWay),
+            start_ways=() if options.url else ways(options, daemon),
         )
     except HydraError as error:
         report(error, as_json=False)
@@ -46,6 +47,17 @@ def open_console(options: Options) -> int:
     finally:
         daemon.stop()
     return status
+
+
+class Way(Frozen, frozen=True, kw_only=True):
+    """One way to start the daemon, as the console offers it."""
+
+    key: str
+    """What to press."""
+    title: str
+    detail: str
+    start: Callable[[], object]
+    """Returns once the daemon answers. Raises ``HydraError``: what went wrong."""
 
 
 class _OwnDaemon:
@@ -65,16 +77,16 @@ class _OwnDaemon:
             self._child.wait(_STOP_SECONDS)
 
 
-def _ways(options: Options, daemon: _OwnDaemon, way: Any) -> list[Any]:
+def ways(options: Options, daemon: _OwnDaemon) -> list[Way]:
     """What can be offered here, the likeliest first."""
-    ways = [
-        way(
+    found = [
+        Way(
             key="b",
             title="in the background",
             detail="goes on when the console is closed; hydra-box status shows its pid",
             start=lambda: _start(options),
         ),
-        way(
+        Way(
             key="c",
             title="as long as the console is open",
             detail="closing the console ends it and its engines; services stay deployed",
@@ -83,16 +95,16 @@ def _ways(options: Options, daemon: _OwnDaemon, way: Any) -> list[Any]:
     ]
     if (scope := _installed_unit()) is not None:
         systemctl = " ".join(("systemctl", *scope, "start", UNIT))
-        ways.insert(
+        found.insert(
             0,
-            way(
+            Way(
                 key="s",
                 title="the installed system service",
                 detail=systemctl,
                 start=lambda: _start_unit(systemctl.split()),
             ),
         )
-    return ways
+    return found
 
 
 def _start(options: Options) -> subprocess.Popen[bytes]:

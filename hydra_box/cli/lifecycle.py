@@ -9,11 +9,12 @@ import click
 from hydra_box.cli import render
 from hydra_box.cli.connection import connect
 from hydra_box.cli.options import Options
-from hydra_box.cli.output import count, emit, put
+from hydra_box.cli.output import emit, put
 from hydra_box.cli.verb import Verb
 from hydra_box.cli.waiting import wait_gone, wait_running, wait_stopped
 from hydra_box.errors import InvalidRequest
 from hydra_box.messages import ServiceView
+from hydra_box.shown.numbers import count
 
 
 @click.command(cls=Verb, examples=("hydra-box start qwen2 --wait",))

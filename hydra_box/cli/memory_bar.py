@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from hydra_box.cli.output import style, table
 from hydra_box.messages import DevicePlan
+from hydra_box.shown.numbers import shares
 
 WIDTH: Final = 80
 """Columns that a table with a bar takes at most."""
@@ -70,23 +71,6 @@ def bar(one: DevicePlan, width: int, chars: Glyphs) -> str:
     return "".join(
         style(char * count, fg=colour or None) for char, colour, count in pieces if count
     )
-
-
-def shares(parts: Sequence[int], width: int) -> list[int]:
-    """``width`` divided as the parts are, each that is not zero at least 1, by largest remainder.
-
-    Parts that are more than there is (a plan on top of memory that others took) shrink alike.
-    """
-    whole = sum(parts) or 1
-    exact = [part * width / whole for part in parts]
-    counts = [max(1, int(share)) if part else 0 for share, part in zip(exact, parts, strict=True)]
-    by_remainder = sorted(range(len(parts)), key=lambda at: counts[at] - exact[at])
-    while sum(counts) < width and any(parts):
-        counts[by_remainder[0]] += 1
-        by_remainder = by_remainder[1:] + by_remainder[:1]
-    while sum(counts) > width:
-        counts[counts.index(max(counts))] -= 1
-    return counts
 
 
 def label(name: str) -> str:

@@ -11,7 +11,8 @@ from typing import Final, TextIO
 import click
 import msgspec
 
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+from hydra_box.shown.numbers import duration
+
 _CONTROLS: Final = dict.fromkeys(
     (code for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"),
     "\N{REPLACEMENT CHARACTER}",
@@ -75,35 +76,9 @@ def _pad(cell: str, width: int, *, right: bool) -> str:
     return space + cell if right else cell + space
 
 
-def size(count_bytes: float) -> str:
-    """Bytes for people: ``3.7 MiB``."""
-    for unit in _UNITS[:-1]:
-        if count_bytes < 1024:
-            return f"{count_bytes:.0f} {unit}" if unit == "B" else f"{count_bytes:.1f} {unit}"
-        count_bytes /= 1024
-    return f"{count_bytes:.1f} {_UNITS[-1]}"
-
-
-def count(number: int, noun: str) -> str:
-    """``1 instance``, ``2 instances``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def gib(count_bytes: int) -> str:
     """Memory, which is always shown in GiB."""
     return f"{count_bytes / 1024**3:.1f} GiB"
-
-
-def duration(seconds: float) -> str:
-    """A time span in its two largest units: ``2 d 3 h``."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
 def ago(at: float | None) -> str:

@@ -10,7 +10,8 @@ from typing import Self
 
 import click
 
-from hydra_box.cli.output import duration, is_terminal, say
+from hydra_box.cli.output import is_terminal, say
+from hydra_box.shown.numbers import duration
 
 
 class Progress:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hydra_box.cli.memory_bar import WIDTH, figure
-from hydra_box.cli.output import ago, count, duration, style, table
+from hydra_box.cli.output import ago, style, table
 from hydra_box.messages import InstanceView, KeyView, ServiceView
+from hydra_box.shown.numbers import count, duration
 from hydra_box.types import InstanceState, Runtime, ServiceStatus
 
 _COLOURS: dict[str, str] = {

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
 
 from hydra_box.cli.memory_bar import WIDTH, Glyphs, devices, figure, label
-from hydra_box.cli.output import count, size, style, table
+from hydra_box.cli.output import style, table
 from hydra_box.messages import PlanView
-from hydra_box.types import CPU, Alternative, DeviceMemory, FactsSource, Placement, PlanOutcome
+from hydra_box.shown import plans
+from hydra_box.shown.numbers import count, size
+from hydra_box.types import Alternative, PlanOutcome
 
 Command = Callable[[Alternative], str | None]
 """The command line that asks for an alternative; None: no command does."""
-
-_SOURCES: Final = {
-    FactsSource.FILE: "read from the model's files",
-    FactsSource.HUB: "read from the hub, before any download",
-    FactsSource.CATALOG: "computed from the shape in the catalog; the hub was not asked",
-}
 
 
 def plan(view: PlanView, chars: Glyphs, command: Command) -> str:
@@ -55,8 +49,8 @@ def _headline(view: PlanView) -> str:
     served = " ".join(word for word in (str(view.engine), view.quantization) if word)
     lines = [f"{style(f'{view.model} fits', fg='green', bold=True)}: {served}"]
     if view.placements:
-        lines.append(_wrapped("where     ", _where(view)))
-    lines.append(f"size      {_size(view)}")
+        lines.append(_wrapped("where     ", plans.where(view, _names(view))))
+    lines.append(f"size      {plans.extent(view)}")
     if view.download_bytes:
         lines.append(f"download  {size(view.download_bytes)}, before it can start")
     if view.outcome is PlanOutcome.INSTALL_FIRST:
@@ -65,67 +59,19 @@ def _headline(view: PlanView) -> str:
     return "\n".join(lines)
 
 
-def _size(view: PlanView) -> str:
-    slots = count(view.slots or 0, "slot")
-    context = f"{view.context_length or 0:,} tokens"
-    more = view.most_instances > view.instances
-    most = f"up to {view.most_instances} would fit" if more else "no more would fit"
-    return f"{count(view.instances, 'instance')} of {slots} x {context}; {most}"
-
-
-def _where(view: PlanView) -> str:
-    """The devices of the instances: ``GPU 0 (RTX 4090)``, or ``1 each on GPU 0, GPU 1``."""
-    names = {one.device: label(one.name) for one in view.devices}
-    groups = Counter(_devices_of(one, names) for one in view.placements)
-    if len(groups) == 1:
-        return next(iter(groups))
-    by_number: dict[int, list[str]] = {}
-    for where, number in groups.items():
-        by_number.setdefault(number, []).append(where.partition(" (")[0])
-    return "; ".join(f"{number} each on {', '.join(on)}" for number, on in by_number.items())
-
-
-def _devices_of(placement: Placement, names: dict[str, str]) -> str:
-    used = [names.get(one, one) for one in placement.devices]
-    where = used[0] if len(used) == 1 else f"{len(used)} GPUs"
-    if placement.options.tensor_parallel > 1:
-        return f"{where}, tensor parallel"
-    if placement.devices != (CPU,) and _computes_on_cpu(placement):
-        return f"{where}, {placement.options.gpu_layers} layers, the others on the CPU"
-    return where
-
-
-def _computes_on_cpu(placement: Placement) -> bool:
-    """Whether layers are left on the CPU: these keep their cache there."""
-    return any(one.device == CPU and one.kv_cache_bytes for one in placement.memory)
+def _names(view: PlanView) -> dict[str, str]:
+    """The devices, short, by UUID."""
+    return {one.device: label(one.name) for one in view.devices}
 
 
 def _memory(view: PlanView) -> str:
     """Predicted bytes by part, of the first instance; devices that take the same share a line."""
-    names = {one.device: label(one.name) for one in view.devices}
-    groups: dict[tuple[int, ...], list[str]] = {}
-    for one in view.placements[0].memory:
-        groups.setdefault(_parts(one), []).append(names.get(one.device, one.device))
     headers = ("AN INSTANCE TAKES", "WEIGHTS", "KV CACHE", "COMPUTE", "OVERHEAD", "TOTAL")
     rows = [
-        (_together(members), *(figure(part, 2) for part in (*parts, sum(parts))))
-        for parts, members in groups.items()
+        (title, *(figure(part, 2) for part in (*parts, sum(parts))))
+        for title, parts in plans.memory_parts(view, _names(view))
     ]
     return table(headers, rows, right=range(1, len(headers)))
-
-
-def _parts(memory: DeviceMemory) -> tuple[int, ...]:
-    return (
-        memory.weights_bytes,
-        memory.kv_cache_bytes,
-        memory.compute_bytes,
-        memory.overhead_bytes,
-    )
-
-
-def _together(names: Sequence[str]) -> str:
-    """One name, or ``8 devices, each``."""
-    return names[0] if len(names) == 1 else f"{len(names)} devices, each"
 
 
 def _alternatives(view: PlanView, command: Command) -> str:
@@ -179,10 +125,7 @@ def _options(flags: Sequence[str]) -> Iterator[str]:
 def _notes(view: PlanView) -> str:
     lines = []
     if view.facts_source is not None:
-        lines.append(f"facts: {_SOURCES[view.facts_source]}")
-    if (learned := view.correction) is not None:
-        times = count(learned.samples, "time")
-        lines.append(
-            f"estimates for {learned.id} are multiplied by {learned.factor:.2f}, measured {times}"
-        )
+        lines.append(f"facts: {plans.FACTS[view.facts_source]}")
+    if taught := plans.learned(view):
+        lines.append(taught)
     return "\n".join(style(line, dim=True) for line in lines)

@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Sequence
 
 from hydra_box.cli import transfer_bar
-from hydra_box.cli.output import ago, size, style, table
+from hydra_box.cli.output import ago, style, table
 from hydra_box.messages import DownloadView, StoredModelView
+from hydra_box.shown.numbers import size
 from hydra_box.types import DownloadState, FoundModel
 
 _COLOURS = {

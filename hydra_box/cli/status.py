@@ -9,9 +9,10 @@ import click
 from hydra_box.cli import render
 from hydra_box.cli.connection import connect
 from hydra_box.cli.options import Options
-from hydra_box.cli.output import duration, emit, put, style
+from hydra_box.cli.output import emit, put, style
 from hydra_box.cli.verb import Verb
 from hydra_box.messages import BoxStatus
+from hydra_box.shown.numbers import duration
 
 
 @click.command(cls=Verb, examples=("hydra-box status", "hydra-box status --json"))

@@ -10,11 +10,12 @@ import click
 from hydra_box.cli import render_stored, waiting
 from hydra_box.cli.connection import connect
 from hydra_box.cli.options import Options
-from hydra_box.cli.output import emit, put, say, size
+from hydra_box.cli.output import emit, put, say
 from hydra_box.cli.progress import Progress
 from hydra_box.cli.verb import Verb
 from hydra_box.errors import InvalidModel
 from hydra_box.messages import ImportRequest, PullRequest
+from hydra_box.shown.numbers import size
 
 
 @click.command(

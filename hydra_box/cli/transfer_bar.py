@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from hydra_box.cli.output import duration, size
 from hydra_box.messages import DownloadView
+from hydra_box.shown.numbers import duration, size
 from hydra_box.types import DownloadState, Transfer
 
 WIDTH: Final = 20

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Final
 
 from hydra_box.cli import transfer_bar
-from hydra_box.cli.output import count, say, size
+from hydra_box.cli.output import say
 from hydra_box.cli.progress import Progress
 from hydra_box.client import Client
 from hydra_box.errors import Conflict, DownloadFailed, EngineError, NotFound
 from hydra_box.messages import DeployRequest, DownloadView, ServiceView
+from hydra_box.shown.numbers import count, size
 from hydra_box.types import DownloadState, InstanceState, ServiceStatus
 
 POLL_SECONDS: Final = 0.25

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hydra_box.cli.memory_bar import ASCII, BLOCKS, bar, devices, figure, glyphs, label, shares
+from hydra_box.cli.memory_bar import ASCII, BLOCKS, bar, devices, figure, glyphs, label
 from hydra_box.messages import DevicePlan
+from hydra_box.shown.numbers import shares
 
 GIB = 1 << 30
 

@@ -10,6 +10,7 @@ import pytest
 
 from hydra_box.cli import output
 from hydra_box.cli.progress import Progress
+from hydra_box.shown import numbers
 
 
 class Terminal(io.StringIO):
@@ -43,7 +44,7 @@ def test_a_table_is_aligned_whatever_its_colours() -> None:
     [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (4_000_000, "3.8 MiB"), (5 << 40, "5.0 TiB")],
 )
 def test_sizes(count: int, text: str) -> None:
-    assert output.size(count) == text
+    assert numbers.size(count) == text
 
 
 @pytest.mark.parametrize(
@@ -51,11 +52,11 @@ def test_sizes(count: int, text: str) -> None:
     [(0.4, "0 s"), (59.9, "59 s"), (61, "1 min 1 s"), (3660, "1 h 1 min"), (90_000, "1 d 1 h")],
 )
 def test_spans(seconds: float, text: str) -> None:
-    assert output.duration(seconds) == text
+    assert numbers.duration(seconds) == text
 
 
 def test_counts() -> None:
-    assert [output.count(number, "instance") for number in (0, 1, 2_000)] == [
+    assert [numbers.count(number, "instance") for number in (0, 1, 2_000)] == [
         "0 instances",
         "1 instance",
         "2,000 instances",
