@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from hydra_box.errors import InvalidRequest
+from hydra_box.messages import CreateKeyRequest, KeyView
+from hydra_box.types import KeyLimits, Scope
+from tui.widgets.keys_draft import (
+    HIGHEST_LIMIT,
+    KeyDraft,
+    read_draft,
+    read_expiry,
+    read_limit,
+    read_models,
+    read_name,
+    told_expiry,
+)
+from tui.widgets.keys_words import KeyState, ago, ends, limits, state_of
+
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+SUMMER = timezone(timedelta(hours=-4))
+
+
+@pytest.fixture(autouse=True)
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7d", 7 * DAY),
+        ("30", 30 * DAY),
+        (" 90 days ", 90 * DAY),
+        ("1 Day", DAY),
+        ("12h", DAY / 2),
+        ("2w", 14 * DAY),
+    ],
+)
+def test_a_span_counts_from_now(text: str, seconds: float) -> None:
+    assert read_expiry(text, NOW) == NOW + seconds
+
+
+@pytest.mark.parametrize("text", ["", "never", " Never "])
+def test_a_key_may_never_end(text: str) -> None:
+    assert read_expiry(text, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        ("2027-07-31", datetime(2027, 7, 31, tzinfo=SUMMER)),
+        ("2027-07-31 14:30", datetime(2027, 7, 31, 14, 30, tzinfo=SUMMER)),
+        ("2027-07-31T14:30:00", datetime(2027, 7, 31, 14, 30, tzinfo=SUMMER)),
+    ],
+)
+def test_a_date_is_of_the_zone_of_who_types_it(text: str, local: datetime) -> None:
+    assert read_expiry(text, NOW) == local.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2020-01-31", "2020-01-31 00:00 is over"),
+        ("0d", "is over"),
+        ("999999w", "too far away"),
+        ("9999-12-31T23:59", "too far away"),
+        ("soon", "'soon' is no time"),
+        ("2027-02-30", "is no time"),
+        ("-3d", "is no time"),
+    ],
+)
+def test_what_is_over_or_no_time_is_refused(text: str, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        read_expiry(text, NOW)
+
+
+def test_the_meaning_of_an_expiry_is_told() -> None:
+    assert told_expiry(None, NOW) == "it never ends"
+    # NOW is 2027-01-15 03:00 in New York.
+    assert told_expiry(NOW + 30 * DAY, NOW) == "it ends at 2027-02-14 03:00, in 30 d"
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"), [("", None), (" ", None), ("1", 1), ("12,000", 12_000), ("1_000 000", 10**6)]
+)
+def test_a_limit_is_a_number_or_nothing(text: str, limit: int | None) -> None:
+    assert read_limit(text) == limit
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "12k", "1.5", "²", str(HIGHEST_LIMIT + 1), "9" * 5000])
+def test_another_limit_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        read_limit(text)
+
+
+def test_models_are_globs_between_commas() -> None:
+    assert read_models(" public/*, */demo,,public/* ") == ("public/*", "*/demo")
+    with pytest.raises(InvalidRequest, match="no glob"):
+        read_models("x" * 129)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "x" * 65, "a\x1bb", "taken"])
+def test_a_name_that_the_box_would_refuse_is_refused_first(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        read_name(text, {"taken"})
+
+
+def test_a_draft_becomes_a_request() -> None:
+    draft = KeyDraft(
+        name=" my-app ",
+        scopes=(Scope.INFERENCE, Scope.ADMIN),
+        expires="7d",
+        models="public/*",
+        requests_per_minute="60",
+        concurrent_requests="2",
+    )
+    assert read_draft(draft, (), NOW) == CreateKeyRequest(
+        name="my-app",
+        scopes=(Scope.INFERENCE, Scope.ADMIN),
+        expires_at=NOW + 7 * DAY,
+        models=("public/*",),
+        limits=KeyLimits(requests_per_minute=60, concurrent_requests=2),
+    )
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    draft = KeyDraft(name="", scopes=(), expires="gone", models="x" * 200, tokens_per_minute="many")
+    problems = read_draft(draft, (), NOW)
+    assert isinstance(problems, dict)
+    assert list(problems) == ["name", "scopes", "expires", "models", "tokens_per_minute"]
+
+
+def _key(*, expires_at: float | None = None, revoked_at: float | None = None) -> KeyView:
+    return KeyView(
+        id="key-1",
+        name="app",
+        owner_id="u-1",
+        masked="hb-a...wxyz",
+        scopes=(Scope.INFERENCE,),
+        created_at=0.0,
+        last_used_at=None,
+        revoked_at=revoked_at,
+        expires_at=expires_at,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "state"),
+    [
+        (_key(), KeyState.VALID),
+        (_key(expires_at=NOW + 1), KeyState.VALID),
+        (_key(expires_at=NOW), KeyState.EXPIRED),
+        (_key(expires_at=NOW - 1, revoked_at=NOW), KeyState.REVOKED),
+    ],
+)
+def test_the_state_of_a_key(key: KeyView, state: KeyState) -> None:
+    assert state_of(key, NOW) is state
+
+
+def test_times_and_limits_in_words() -> None:
+    assert [ago(at, NOW) for at in (None, NOW + 5, NOW - 9, NOW - 75, NOW - 2.5 * DAY)] == [
+        "never",
+        "just now",
+        "just now",
+        "1 min ago",
+        "2 d ago",
+    ]
+    assert [ends(at, NOW) for at in (None, NOW + 1.9 * DAY, NOW - 7200)] == [
+        "never",
+        "in 2 d",
+        "2 h ago",
+    ]
+    told = limits(KeyLimits(requests_per_minute=60, tokens_per_minute=12_000))
+    assert list(told) == ["60 requests/min", "12,000 tokens/min"]

@@ -1,0 +1,1 @@
+"""What trying a service is made of, without a screen: conversations, requests, measuring."""

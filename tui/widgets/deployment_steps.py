@@ -1,0 +1,141 @@
+"""How far a deployment is: four steps, each with a mark that tells it without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final
+
+from textual.content import Content
+
+from hydra_box.messages import InstanceView, ServiceView
+from hydra_box.shown.numbers import count
+from hydra_box.types import DownloadState, Frozen, InstanceState, ServiceStatus
+from tui.widgets.progress import bar, transfer_text
+from tui.words import device, harmless
+
+S = InstanceState
+
+
+class Mark(StrEnum):
+    """Where a step is."""
+
+    DONE = "●"
+    DOING = "◐"
+    TO_COME = "○"
+    FAILED = "✗"
+
+
+_STYLES: Final = {
+    Mark.DONE: "$text-success",
+    Mark.DOING: "$text-warning",
+    Mark.TO_COME: "$text-muted",
+    Mark.FAILED: "$text-error",
+}
+_FURTHEST: Final = (S.READY, S.STARTING, S.PENDING, S.BACKOFF, S.FAILED)
+"""Of several instances the one that is furthest tells."""
+_ENDED: Final = {S.BACKOFF: "ended; it is started again by itself", S.FAILED: "gave up"}
+_LEFT: Final = (ServiceStatus.STOPPED, ServiceStatus.DELETING)
+_TITLE: Final = 10
+
+
+class Step(Frozen, frozen=True, kw_only=True):
+    """One step, and what there is to say of it now."""
+
+    title: str
+    mark: Mark
+    told: str = ""
+
+
+def steps(view: ServiceView) -> tuple[Step, ...]:
+    """Files, start, loading up to the first token, ready."""
+    return (_files(view), *_instance_steps(view), _ready(view))
+
+
+def steps_text(view: ServiceView) -> Content:
+    """A line for each step, with a bar for what is being fetched."""
+    return Content("\n").join(_lines(view))
+
+
+def is_ready(view: ServiceView) -> bool:
+    """Whether it answers."""
+    return view.ready_instances > 0
+
+
+def needs_help(view: ServiceView) -> bool:
+    """Whether it comes no further without somebody who has it go on."""
+    paused = view.download is not None and view.download.state is DownloadState.PAUSED
+    return view.status in (ServiceStatus.FAILED, ServiceStatus.STOPPED) or paused
+
+
+def _lines(view: ServiceView) -> Iterator[Content]:
+    for step in steps(view):
+        style = _STYLES[step.mark]
+        yield Content.assemble(
+            (f"{step.mark} {step.title:<{_TITLE}} ", style),
+            (harmless(step.told), "$text-muted" if step.mark is Mark.TO_COME else ""),
+        )
+        if step.title == "Download" and view.download is not None:
+            transfer = view.download.transfer
+            figures = bar(transfer.done_bytes, transfer.total_bytes, 30)
+            yield Content.assemble(" " * (_TITLE + 3), figures)
+
+
+def _files(view: ServiceView) -> Step:
+    download = view.download
+    if download is None:
+        return Step(title="Files", mark=Mark.DONE, told="the model is on this machine")
+    marks = {
+        DownloadState.FAILED: Mark.FAILED,
+        DownloadState.PAUSED: Mark.FAILED,
+        DownloadState.DONE: Mark.DONE,
+    }
+    told = transfer_text(download.transfer)
+    if download.state is not DownloadState.DOWNLOADING:
+        told = f"{download.state.value}, {told}"
+    return Step(title="Download", mark=marks.get(download.state, Mark.DOING), told=told)
+
+
+def _instance_steps(view: ServiceView) -> tuple[Step, Step]:
+    start, load = _start_and_load(view, _furthest(view))
+    return Step(title="Start", mark=start[0], told=start[1]), Step(
+        title="Load", mark=load[0], told=load[1]
+    )
+
+
+def _start_and_load(
+    view: ServiceView, one: InstanceView | None
+) -> tuple[tuple[Mark, str], tuple[Mark, str]]:
+    to_come = (Mark.TO_COME, "")
+    if view.download is not None:
+        return to_come, to_come
+    if one is None or view.status in _LEFT:
+        left = (Mark.TO_COME, view.status.value.lower())
+        return (left if view.status in _LEFT else (Mark.DOING, f"starting {view.engine}")), to_come
+    if one.state is S.READY:
+        return (Mark.DONE, _placed(one, view)), (Mark.DONE, "it has answered a first token")
+    if one.state in _ENDED:
+        return (Mark.FAILED, _ENDED[one.state]), to_come
+    if one.pid is None:
+        return (Mark.DOING, f"finding a place for {one.id}"), to_come
+    loading = f"{view.progress or 'loading the model'} ... until it answers a first token"
+    return (Mark.DONE, _placed(one, view)), (Mark.DOING, loading)
+
+
+def _placed(one: InstanceView, view: ServiceView) -> str:
+    process = f", process {one.pid}" if one.pid is not None else ""
+    return f"{view.engine} on {device(one.device)}{process}"
+
+
+def _ready(view: ServiceView) -> Step:
+    ready, wanted = view.ready_instances, view.desired_instances
+    if ready >= wanted and view.status is ServiceStatus.RUNNING:
+        return Step(title="Ready", mark=Mark.DONE, told=f"{count(ready, 'instance')} answering")
+    if ready:
+        return Step(title="Ready", mark=Mark.DOING, told=f"{ready} of {wanted}; it answers already")
+    return Step(title="Ready", mark=Mark.TO_COME)
+
+
+def _furthest(view: ServiceView) -> InstanceView | None:
+    known = [one for one in view.instances if one.state in _FURTHEST]
+    return min(known, key=lambda one: _FURTHEST.index(one.state), default=None)

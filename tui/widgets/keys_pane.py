@@ -1,0 +1,90 @@
+"""What one key may do, under the table that it was selected in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from textual.content import Content
+from textual.widgets import Static
+
+from hydra_box.messages import KeyView, ServiceView
+from hydra_box.shown.numbers import count
+from tui.widgets.keys_words import (
+    MARKS,
+    STYLES,
+    KeyState,
+    ago,
+    ends,
+    limits,
+    matching,
+    may,
+    moment,
+    state_of,
+)
+from tui.words import harmless
+
+_MOST_NAMES: Final = 4
+_EMPTY: Final = (
+    "[b]No keys yet.[/]\n\n"
+    "Apps call the endpoint with a key: press [b]n[/] to make one. "
+    "You choose what it may call, how much, and until when."
+)
+
+
+class KeyPane(Static):
+    """One key in a few lines."""
+
+    def __init__(self) -> None:
+        super().__init__(id="key-pane")
+
+    def tell(self, key: KeyView, services: Iterable[ServiceView], now: float) -> None:
+        """Show this key."""
+        self.update(Content("\n").join(_lines(key, services, now)))
+
+    def tell_none(self, *, others: bool) -> None:
+        """There is nothing to show; ``others``: some keys are hidden."""
+        self.update(Content("no key is shown") if others else Content.from_markup(_EMPTY))
+
+
+def _lines(key: KeyView, services: Iterable[ServiceView], now: float) -> Iterator[Content]:
+    state = state_of(key, now)
+    yield Content.assemble(
+        (harmless(key.name), "bold"),
+        "  ",
+        (f"{MARKS[state]} {state.value}", STYLES[state]),
+        f"  {key.masked}  {key.id}",
+    )
+    yield Content(f"may {may(key.scopes)}")
+    yield Content(f"models    {_models(key, services)}")
+    yield Content(f"limits    {', '.join(limits(key.limits)) or 'none of its own'}")
+    yield Content(
+        f"created   {moment(key.created_at)} ({ago(key.created_at, now)}), "
+        f"last used {ago(key.last_used_at, now)}"
+    )
+    yield Content(f"expires   {_end(key.expires_at, now)}")
+    if key.revoked_at is not None:
+        yield Content.styled(f"revoked   {_end(key.revoked_at, now)}", STYLES[KeyState.REVOKED])
+
+
+def _end(at: float | None, now: float) -> str:
+    return ends(at, now) if at is None else f"{moment(at)} ({ends(at, now)})"
+
+
+def _models(key: KeyView, services: Iterable[ServiceView]) -> str:
+    if not key.models:
+        return "every service of its owner, and public ones"
+    return f"{harmless(', '.join(key.models))}: {told_matches(key.models, services)}"
+
+
+def told_matches(globs: tuple[str, ...], services: Iterable[ServiceView]) -> str:
+    """Which services the globs match now, in words."""
+    services = tuple(services)
+    names = matching(globs, services)
+    if not names:
+        return f"matches none of {count(len(services), 'service')} now"
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    idle = [glob for glob in globs if not matching((glob,), services)]
+    none = f"; {harmless(', '.join(idle))}: none" if idle else ""
+    shown = ", ".join(names[:_MOST_NAMES])
+    return f"matches {len(names)} of {len(services)} now: {shown}{more}{none}"
