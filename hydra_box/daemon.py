@@ -159,10 +159,12 @@ async def assemble(
     try:
         events = EventBus()
         journal = Journal(store, events)
-        keys = KeyRing(store)
+        keys = KeyRing(store, record=journal.record)
         await keys.load()
         usage = UsageBooks(store)
-        runtimes = RuntimeManager(store, paths, ENGINES, DEMO_MODEL, environ=environ)
+        runtimes = RuntimeManager(
+            store, paths, ENGINES, DEMO_MODEL, record=journal.record, environ=environ
+        )
         await runtimes.load()
         instances = Instances(store, journal)
 
@@ -178,6 +180,7 @@ async def assemble(
             settings=settings,
             environ=environ,
             services=known_services,
+            record=journal.record,
         )
         await library.load()
         transfers = Transfers(cache=cache, settings=settings, environ=environ)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hydra_box.config import Paths
 from hydra_box.errors import Conflict, HydraError
+from hydra_box.journal import Record
 from hydra_box.messages import ImportRequest
 from hydra_box.models.import_source import Source, read_source
 from hydra_box.models.importing import Way, discard, finish, settle, stays, take
@@ -30,6 +31,7 @@ class Importer:
         paths: Paths,
         cache: Path,
         reserve_bytes: int,
+        record: Record,
         clock: Callable[[], float],
     ) -> None:
         """Make it.
@@ -39,6 +41,7 @@ class Importer:
             paths: where directories of imported models are.
             cache: the box's own cache of the hub.
             reserve_bytes: room that copies leave free on the disk.
+            record: is told of what was taken in.
             clock: Unix time.
 
         """
@@ -46,6 +49,7 @@ class Importer:
         self._imported = paths.imported
         self._cache = cache
         self._reserve_bytes = reserve_bytes
+        self._record = record
         self._clock = clock
         self._underway: set[str] = set()
         """Names that are taken by models on their way in."""
@@ -77,6 +81,7 @@ class Importer:
             row = await asyncio.to_thread(take, source, name, way, now=self._clock(), stop=stop)
             async with self._rows.writing:
                 await self._keep(row)
+                self._record("model.added", f"{row.name} is imported from {request.path}")
         finally:
             self._underway.discard(name)
         return row

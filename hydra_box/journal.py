@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from hydra_box.errors import HydraError
 from hydra_box.events import EventBus
@@ -19,6 +20,13 @@ _LEVELS = {
     Severity.WARNING: logging.WARNING,
     Severity.ERROR: logging.ERROR,
 }
+
+
+class Record(Protocol):
+    """Notes that something happened: ``Journal.record``, for rooms that know of no service."""
+
+    def __call__(self, kind: str, message: str, *, severity: Severity = Severity.INFO) -> None:
+        """Store it, publish it and log it."""
 
 
 class Journal:

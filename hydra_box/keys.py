@@ -15,6 +15,7 @@ from collections.abc import Callable
 import msgspec
 
 from hydra_box.errors import Conflict, NotFound, Unauthenticated
+from hydra_box.journal import Record
 from hydra_box.key_rules import LONGEST_NAME, check_new_key, date
 from hydra_box.messages import CreatedKey, CreateKeyRequest, KeyView
 from hydra_box.store import Store
@@ -69,8 +70,11 @@ def read_bearer(authorization: str | None) -> str:
 class KeyRing:
     """Every key in memory, with the store behind; the only writer of keys."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, store: Store, *, record: Record, clock: Callable[[], float] = time.time
+    ) -> None:
         self._store = store
+        self._record = record
         self._clock = clock
         self._keys: dict[str, ApiKey] = {}
         """By SHA-256, in the order they were made."""
@@ -121,6 +125,7 @@ class KeyRing:
         except Exception:
             del self._keys[key.sha256]
             raise
+        self._record("key.created", f"the key {key.name!r} is made for {' and '.join(key.scopes)}")
         return CreatedKey(
             key=secret,
             id=key.id,
@@ -146,6 +151,7 @@ class KeyRing:
                 last_used_at=self._used.get(key.id, key.last_used_at),
             )
             self._keys[key.sha256] = key
+            self._record("key.revoked", f"the key {key.name!r} is revoked")
         # Stored again even if it was revoked before: that may have failed half-way.
         await self._store.save_key(key)
         return self._view(key)

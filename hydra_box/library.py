@@ -15,6 +15,7 @@ import msgspec
 from hydra_box.config import Paths, Settings
 from hydra_box.errors import Conflict, HydraError
 from hydra_box.importer import Importer, name_of_hub_model, places
+from hydra_box.journal import Record
 from hydra_box.messages import ImportRequest
 from hydra_box.models import stores
 from hydra_box.models.hub_cache import HubCache, cache_directory
@@ -33,6 +34,7 @@ from hydra_box.types import (
     Download,
     FoundModel,
     Service,
+    Severity,
     StoredAs,
     StoredModel,
     WeightFormat,
@@ -53,21 +55,27 @@ class Library:
         settings: Settings,
         environ: Mapping[str, str],
         services: Callable[[], Iterable[Service]],
+        record: Record,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Make it; ``services`` tells what must keep its model."""
+        """Make it; ``services`` tells what must keep its model, ``record`` is told what happens.
+
+        What a download brings is told of by the download.
+        """
         self._rows = StoredRows(store)
         self._importer = Importer(
             self._rows,
             paths=paths,
             cache=cache.root,
             reserve_bytes=settings.disk_reserve_bytes,
+            record=record,
             clock=clock,
         )
         self._paths = paths
         self._cache = cache
         self._environ = environ
         self._services = services
+        self._record = record
         self._clock = clock
 
     async def load(self) -> None:
@@ -204,6 +212,11 @@ class Library:
                 row, files=files, problem=problem, verified_at=verified_at
             )
             await self._rows.save(row)
+            if problem is None:
+                self._record("model.verified", f"{row.name} is whole: every file is right")
+            else:
+                told = f"{row.name} is damaged: {problem}"
+                self._record("model.verified", told, severity=Severity.WARNING)
         return row
 
     async def remove(self, name: str) -> int:
@@ -226,6 +239,7 @@ class Library:
                 )
             freed_bytes = await self._delete_files(model)
             await self._rows.delete(model)
+            self._record("model.removed", f"{model.name} is not in the library any more")
         return freed_bytes
 
     async def touch(self, path: str) -> None:

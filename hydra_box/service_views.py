@@ -59,6 +59,7 @@ class ServiceViews:
             progress=self._supervisor.progress_of(service) if waits else None,
             download=self._downloads.view_of(service),
             modality=self.modalities.of(service),
+            on_cpu=service.on_cpu,
         )
 
     def _view_instance(self, instance: Instance, service: Service) -> InstanceView:

@@ -94,6 +94,7 @@ async def opened(tmp_path: Path, hub: FakeHub, jobs: int = 2) -> AsyncIterator[Q
         settings=settings,
         environ=environ,
         services=lambda: services,
+        record=journal.record,
     )
     await library.load()
     downloads = Downloads(

@@ -32,6 +32,7 @@ from hydra_box.keys import (
 from hydra_box.messages import CreatedKey, CreateKeyRequest
 from hydra_box.store import Store
 from hydra_box.types import KeyLimits, Scope, User
+from tests.told import Told
 
 INFERENCE = (Scope.INFERENCE,)
 
@@ -63,7 +64,7 @@ async def owner(store: Store) -> User:
 
 @pytest_asyncio.fixture
 async def ring(store: Store, clock: Clock) -> KeyRing:
-    loaded = KeyRing(store, clock=clock)
+    loaded = KeyRing(store, record=Told(), clock=clock)
     await loaded.load()
     return loaded
 
@@ -289,7 +290,7 @@ async def test_terms_are_kept_and_shown(
     created = await make(
         ring, "guest", INFERENCE, owner, expires_at=1000.5, models=globs, limits=limits
     )
-    again = KeyRing(store, clock=clock)
+    again = KeyRing(store, record=Told(), clock=clock)
     await again.load()
     (view,) = again.list()
     assert (view,) == ring.list()
@@ -335,7 +336,7 @@ async def test_a_revoked_key_is_refused_at_once_and_for_good(
     assert caught.value.hint
     view = await revoking
     assert view.revoked_at == 2000.0
-    again = KeyRing(store)
+    again = KeyRing(store, record=Told())
     await again.load()
     with pytest.raises(Unauthenticated, match="was revoked"):
         again.authenticate(f"Bearer {created.key}")
@@ -444,7 +445,7 @@ async def test_a_key_is_the_same_after_a_restart(
     ring: KeyRing, store: Store, owner: User, clock: Clock
 ) -> None:
     created = await make(ring, "laptop", (Scope.ADMIN,), owner)
-    again = KeyRing(store, clock=clock)
+    again = KeyRing(store, record=Told(), clock=clock)
     await again.load()
     assert again.list() == ring.list()
     key = again.authenticate(f"Bearer {created.key}")

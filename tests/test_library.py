@@ -43,6 +43,7 @@ from tests.models.other_stores import (
 )
 from tests.models.tiny_gguf import write_tiny_gguf
 from tests.samples import a_service
+from tests.told import Told
 from tests.waiting import eventually
 
 DEMO_DIRECTORY = DEMO_MODEL.parent / "hydra-box-demo-hf"
@@ -59,6 +60,7 @@ class World:
     settings: Settings = field(default_factory=Settings)
     services: list[Service] = field(default_factory=list)
     now: float = 1000.0
+    told: Told = field(default_factory=Told)
 
     def __post_init__(self) -> None:
         self.environ = {"HOME": str(self.root / "user")}
@@ -75,6 +77,7 @@ class World:
             settings=self.settings,
             environ=self.environ,
             services=lambda: self.services,
+            record=self.told,
             clock=lambda: self.now,
         )
 

@@ -17,10 +17,12 @@ from hydra_box.engines import DISTRIBUTIONS
 from hydra_box.engines.base import Engine
 from hydra_box.engines.choice import candidates, eligible, nothing_works, rank
 from hydra_box.engines.distribution import Distribution, Site
+from hydra_box.engines.removal import check_removable
 from hydra_box.engines.security import known_hole
 from hydra_box.engines.verify import DEMO_SAFETENSORS, Verdict, verify
 from hydra_box.errors import Conflict, NotFound
 from hydra_box.hardware import snapshot
+from hydra_box.journal import Record
 from hydra_box.messages import InstallProgress
 from hydra_box.store import Store
 from hydra_box.types import (
@@ -28,7 +30,7 @@ from hydra_box.types import (
     EngineAvailability,
     EngineName,
     Runtime,
-    RuntimeSource,
+    Severity,
     WeightFormat,
 )
 
@@ -45,7 +47,7 @@ class RuntimeManager:
         engines: Mapping[EngineName, Engine],
         demo_model: Path,
         *,
-        demo_safetensors: Path = DEMO_SAFETENSORS,
+        record: Record,
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
         distributions: Mapping[EngineName, Distribution] = DISTRIBUTIONS,
@@ -55,8 +57,9 @@ class RuntimeManager:
         self._engines = engines
         self._demo_models = {
             WeightFormat.GGUF: demo_model,
-            WeightFormat.SAFETENSORS: demo_safetensors,
+            WeightFormat.SAFETENSORS: DEMO_SAFETENSORS,
         }
+        self._record = record
         self._environ = environ
         self._clock = clock
         self._distributions = distributions
@@ -184,8 +187,12 @@ class RuntimeManager:
             return await self._set_pinned(runtime_id, pinned=False)
 
     async def _set_pinned(self, runtime_id: str, *, pinned: bool) -> Runtime:
-        runtime = msgspec.structs.replace(self._get(runtime_id), pinned=pinned)
+        before = self._get(runtime_id)
+        runtime = msgspec.structs.replace(before, pinned=pinned)
         await self._keep(runtime)
+        if pinned != before.pinned:
+            what = "pinned" if pinned else "unpinned"
+            self._record(f"engine.{what}", f"{runtime_id} is {what}")
         return runtime
 
     async def install(self, engine: EngineName) -> AsyncGenerator[InstallProgress, None]:
@@ -220,24 +227,13 @@ class RuntimeManager:
 
         """
         runtime = self._get(runtime_id)
-        if runtime.pinned:
-            raise Conflict(
-                f"{runtime_id} is pinned", hint=f"first: hydra-box engines unpin {runtime_id}"
-            )
-        if runtime.source is RuntimeSource.BUNDLED:
-            raise Conflict(
-                f"{runtime_id} is a part of Hydra Box", hint="a better runtime is preferred to it"
-            )
-        if runtime.source is RuntimeSource.PATH:
-            raise Conflict(
-                f"{runtime_id} was not installed by Hydra Box",
-                hint=f"remove {runtime.location} with what installed it",
-            )
+        check_removable(runtime)
         if runtime_id in self._verifying or runtime.engine in self._installing:
             raise Conflict(f"{runtime_id} is being installed or verified", hint="try again later")
         await self._distributions[runtime.engine].remove(runtime)
         del self._runtimes[runtime_id]
         await self._store.delete_runtime(runtime_id)
+        self._record("engine.removed", f"{runtime_id} is removed")
 
     def _get(self, runtime_id: str) -> Runtime:
         try:
@@ -268,6 +264,10 @@ class RuntimeManager:
             problem=verdict.problem,
         )
         await self._keep(outcome)
+        works = verdict.problem is None
+        told = "works: it has answered" if works else f"cannot be used: {verdict.problem}"
+        severity = Severity.INFO if works else Severity.WARNING
+        self._record("engine.verified", f"{runtime.id} {told}", severity=severity)
         return outcome
 
     async def _try(self, runtime: Runtime) -> Verdict:
@@ -296,4 +296,5 @@ class RuntimeManager:
                     step, verified_at=self._clock(), pinned=known.pinned
                 )
                 await self._keep(runtime)
+                self._record("engine.installed", f"{runtime.id} is installed, and has answered")
                 yield InstallProgress(runtime=runtime)

@@ -90,6 +90,8 @@ class ServiceView(Frozen, frozen=True, kw_only=True):
     """What it waits for, if its model is still being fetched."""
     modality: Modality = Modality.TEXT
     """VISION: it sees images."""
+    on_cpu: bool = False
+    """Its owner wants it on the CPU, whatever GPUs there are."""
 
 
 class EditRequest(Request, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from hydra_box.engines.build_llama_cpp import build
 from hydra_box.engines.install_llama_cpp import Builder
 from hydra_box.engines.llama_cpp_distribution import LlamaCppDistribution
 from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.journal import Journal
 from hydra_box.messages import CreateKeyRequest
 from hydra_box.sockets import listen_privately
 from hydra_box.types import EngineName, Scope
@@ -114,6 +115,7 @@ class LiveBox:
             box.paths,
             ENGINES,
             DEMO_MODEL,
+            record=Journal(box.store, box.events).record,
             environ=self._environ,
             distributions={
                 **DISTRIBUTIONS,

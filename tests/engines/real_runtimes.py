@@ -18,6 +18,7 @@ from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import EngineUnavailable
 from hydra_box.store import Store
 from hydra_box.types import EngineName, Runtime
+from tests.told import Told
 
 KEPT = "TEST_ENGINES"
 
@@ -61,7 +62,7 @@ def cannot_be_had(error: EngineUnavailable) -> bool:
 async def _install(engine: EngineName, paths: Paths) -> Runtime:
     store = await Store.open(paths.database)
     try:
-        runtimes = RuntimeManager(store, paths, ENGINES, DEMO_MODEL)
+        runtimes = RuntimeManager(store, paths, ENGINES, DEMO_MODEL, record=Told())
         async for step in runtimes.install(engine):
             if step.line is not None:
                 sys.stderr.write(f"{step.line}\n")

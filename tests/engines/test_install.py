@@ -31,10 +31,11 @@ from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import Conflict, EngineUnavailable
 from hydra_box.messages import InstallProgress
 from hydra_box.store import Store
-from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
+from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource, Severity
 from tests.engines.real_runtimes import lend
 from tests.fakes.engine import install_on_path
 from tests.models.tiny_gguf import write_tiny_gguf
+from tests.told import Told
 from tests.waiting import eventually
 
 LLAMA = EngineName.LLAMA_CPP
@@ -77,11 +78,19 @@ def toolchain(tmp_path: Path) -> str:
     return f"{compiler.parent}:/bin"
 
 
-async def manager(store: Store, paths: Paths, builder: FakeBuild, *, path: str) -> RuntimeManager:
+async def manager(
+    store: Store, paths: Paths, builder: FakeBuild, *, path: str, record: Told | None = None
+) -> RuntimeManager:
     model = write_tiny_gguf(paths.home / "tiny.gguf")
     distributions = {LLAMA: LlamaCppDistribution(builder)}
     runtimes = RuntimeManager(
-        store, paths, ENGINES, model, environ={"PATH": path}, distributions=distributions
+        store,
+        paths,
+        ENGINES,
+        model,
+        record=record or Told(),
+        environ={"PATH": path},
+        distributions=distributions,
     )
     await runtimes.load()
     return runtimes
@@ -107,8 +116,12 @@ def test_the_extra_names_the_version_that_is_built() -> None:
 async def test_installed_runtime_is_verified_and_preferred(
     store: Store, paths: Paths, toolchain: str
 ) -> None:
-    runtimes = await manager(store, paths, FakeBuild(()), path=toolchain)
+    told = Told()
+    runtimes = await manager(store, paths, FakeBuild(()), path=toolchain, record=told)
     lines, runtime = await install(runtimes)
+    assert told.said == [
+        ("engine.installed", f"{runtime.id} is installed, and has answered", Severity.INFO)
+    ]
     assert (runtime.id, runtime.source) == (f"llama.cpp/built-{VERSION}-cpu", RuntimeSource.BUILT)
     assert runtime.verified_at is not None
     assert lines[1:] == ["[1/1] everything", "verifying: it has to answer on the demo model"]
@@ -340,7 +353,9 @@ async def test_llama_cpp_is_really_built_and_answers(
     """The build that ``hydra-box engines install llama.cpp`` makes: some minutes on any machine."""
     assert built_llama_cpp.source is RuntimeSource.BUILT
     lend(built_llama_cpp, paths)
-    runtimes = RuntimeManager(store, paths, ENGINES, write_tiny_gguf(paths.home / "tiny.gguf"))
+    runtimes = RuntimeManager(
+        store, paths, ENGINES, write_tiny_gguf(paths.home / "tiny.gguf"), record=Told()
+    )
     await runtimes.load()
     (runtime,) = [one for one in runtimes.list() if one.source is RuntimeSource.BUILT]
     assert (await runtimes.verify(runtime.id)).problem is None

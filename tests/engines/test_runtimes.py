@@ -19,6 +19,7 @@ from hydra_box.store import Store
 from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
 from tests.fakes.engine import behave, install_as_built, install_on_path
 from tests.models.tiny_gguf import write_tiny_gguf
+from tests.told import Told
 
 LLAMA = EngineName.LLAMA_CPP
 CPU = Accelerator.CPU
@@ -32,7 +33,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def manager(store: Store, paths: Paths, model: Path, *, path: str = "/bin") -> RuntimeManager:
-    return RuntimeManager(store, paths, ENGINES, model, environ={"PATH": path})
+    return RuntimeManager(store, paths, ENGINES, model, record=Told(), environ={"PATH": path})
 
 
 def bundled(runtimes: RuntimeManager) -> Runtime:

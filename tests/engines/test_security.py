@@ -17,6 +17,7 @@ from hydra_box.store import Store
 from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
 from tests.fakes.engine import install_on_path
 from tests.models.tiny_gguf import write_tiny_gguf
+from tests.told import Told
 
 LLAMA, VLLM = EngineName.LLAMA_CPP, EngineName.VLLM
 
@@ -89,7 +90,7 @@ async def test_runtime_with_a_hole_is_refused_also_if_it_answered_before(
     model = write_tiny_gguf(paths.home / "tiny.gguf")
     program = install_on_path(paths.home / "bin")
     environ = {"PATH": f"{program.parent}:/bin"}
-    first = RuntimeManager(store, paths, ENGINES, model, environ=environ)
+    first = RuntimeManager(store, paths, ENGINES, model, record=Told(), environ=environ)
     await first.load()
     found = "llama.cpp/path-9999-cpu"
     assert (await first.verify(found)).verified_at is not None
@@ -98,7 +99,7 @@ async def test_runtime_with_a_hole_is_refused_also_if_it_answered_before(
         "hydra_box.engines.security.HOLES",
         (HOLES[0].__class__(name="CVE-1-2", engine=LLAMA, fixed=(10_000,), what="new"),),
     )
-    second = RuntimeManager(store, paths, ENGINES, model, environ=environ)
+    second = RuntimeManager(store, paths, ENGINES, model, record=Told(), environ=environ)
     await second.load()
     known = {one.id: one for one in second.list()}[found]
     assert known.verified_at is None
@@ -109,7 +110,9 @@ async def test_runtime_with_a_hole_is_refused_also_if_it_answered_before(
 
 
 async def test_nothing_else_is_used_in_place_of_what_is_refused(store: Store, paths: Paths) -> None:
-    runtimes = RuntimeManager(store, paths, ENGINES, paths.home / "none.gguf", environ={})
+    runtimes = RuntimeManager(
+        store, paths, ENGINES, paths.home / "none.gguf", record=Told(), environ={}
+    )
     await runtimes.load()
     with pytest.raises(EngineUnavailable, match="no runtime of vllm works on the CPU"):
         await runtimes.best(VLLM, Accelerator.CPU)

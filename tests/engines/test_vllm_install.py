@@ -23,6 +23,7 @@ from hydra_box.store import Store
 from hydra_box.types import Accelerator, EngineName, Machine, Runtime, RuntimeSource
 from tests.fakes import vllm
 from tests.machines import cpu_only, gpu, machine, one_rtx_4090
+from tests.told import Told
 
 VLLM = EngineName.VLLM
 TOOLCHAIN = "/usr/bin:/bin"
@@ -71,6 +72,7 @@ async def manager(store: Store, paths: Paths, *behaviours: tuple[str, ...]) -> R
         paths,
         ENGINES,
         model / "none.gguf",
+        record=Told(),
         environ={"PATH": TOOLCHAIN},
         clock=Clock(),
         distributions={VLLM: VllmDistribution(FakeBuild(*behaviours))},

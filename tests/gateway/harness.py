@@ -27,6 +27,7 @@ from hydra_box.keys import KeyRing
 from hydra_box.messages import CreateKeyRequest
 from hydra_box.store import Store
 from hydra_box.types import DesiredState, EngineName, Service, ServiceStatus, User
+from tests.told import Told
 
 WAIT_SECONDS = 10.0
 OTHER_USER = User(id="u-00000000beef", name="other", created_at=1.0)
@@ -201,7 +202,7 @@ async def run_gateway(directory: Path, settings: Settings) -> AsyncIterator[Gate
         store = await Store.open(directory / "hydra-box.db")
         stack.push_async_callback(store.close)
         user = await store.local_user()
-        keys = KeyRing(store)
+        keys = KeyRing(store, record=Told())
         key = (await keys.create(CreateKeyRequest(name="tests"), user)).key
         pool = Pool(settings)
         stack.push_async_callback(pool.close)

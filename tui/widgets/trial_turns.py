@@ -23,7 +23,7 @@ _FASTEST_SECONDS: Final = 1 / 12
 _SLOWEST_SECONDS: Final = 1.0
 
 _NOTHING: Final = (
-    "Nothing has been said yet. What is asked goes the way of an app's request, and\n"
+    "Nothing has been said yet. What is asked goes the way of an app's request, and "
     "is measured: tokens, time to first token (TTFT), tokens/s, context used."
 )
 
