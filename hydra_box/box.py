@@ -1,4 +1,4 @@
-"""The assembled appliance: every room, wired once by ``daemon.py`` and read by ``api``."""
+"""The assembled appliance: every room, wired once by ``assembly.py`` and read by ``api``."""
 
 from __future__ import annotations
 

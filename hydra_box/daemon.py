@@ -1,4 +1,4 @@
-"""The composition root: the only place that wires everything, and the life of the daemon."""
+"""The life of the daemon: it starts what ``assembly`` has wired, serves, and ends in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -22,41 +21,13 @@ from litestar.types import ASGIApp
 from api.app import create_app
 from api.trust import Trusted
 from hydra_box import __version__
-from hydra_box.boot import Boot
+from hydra_box.assembly import assemble
 from hydra_box.box import Box
-from hydra_box.catalog import DEMO_MODEL, Catalog
 from hydra_box.config import Paths, Settings, load_settings, resolve_paths
-from hydra_box.corrections import Corrections
-from hydra_box.downloads import Downloads
-from hydra_box.engines import ENGINES
-from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import ConfigError, HydraError
-from hydra_box.events import EventBus
-from hydra_box.gateway.pool import Pool
-from hydra_box.gateway.relay import Relay
-from hydra_box.history import History
-from hydra_box.instances import Instances
-from hydra_box.journal import Journal
 from hydra_box.keys import KeyRing
-from hydra_box.library import Library
-from hydra_box.life import Lives
-from hydra_box.live import LiveServices
-from hydra_box.modalities import Modalities
-from hydra_box.models.hub import Hub
-from hydra_box.models.hub_cache import HubCache, cache_directory
-from hydra_box.placer import Placer
-from hydra_box.planner import Planner
-from hydra_box.pulling import Puller
-from hydra_box.sampler import Sampler
-from hydra_box.service_views import ServiceViews
-from hydra_box.services import ServiceManager
 from hydra_box.sockets import listen, listen_privately, lock
-from hydra_box.sources import Sources
-from hydra_box.store import Store
 from hydra_box.supervisor import Supervisor
-from hydra_box.transfers import Transfers
-from hydra_box.types import Service
-from hydra_box.usage import UsageBooks
 
 log = logging.getLogger(__name__)
 
@@ -148,141 +119,6 @@ async def finish(box: Box, supervisor: Supervisor) -> None:
     await supervisor.stop()
     if supervisor.failed.done():
         supervisor.failed.result()
-
-
-@asynccontextmanager
-async def assemble(
-    paths: Paths, settings: Settings, url: str, environ: Mapping[str, str]
-) -> AsyncIterator[tuple[Box, Supervisor]]:
-    """Every room, wired; the supervisor beside it, which only the daemon starts and stops."""
-    store = await Store.open(paths.database)
-    try:
-        events = EventBus()
-        journal = Journal(store, events)
-        keys = KeyRing(store, record=journal.record)
-        await keys.load()
-        usage = UsageBooks(store)
-        runtimes = RuntimeManager(
-            store, paths, ENGINES, DEMO_MODEL, record=journal.record, environ=environ
-        )
-        await runtimes.load()
-        instances = Instances(store, journal)
-
-        def known_services() -> tuple[Service, ...]:
-            return supervisor.services()
-
-        cache = HubCache(cache_directory(environ, settings.model_directory, paths.home))
-        hub = Hub(environ)
-        library = Library(
-            store=store,
-            paths=paths,
-            cache=cache,
-            settings=settings,
-            environ=environ,
-            services=known_services,
-            record=journal.record,
-        )
-        await library.load()
-        transfers = Transfers(cache=cache, settings=settings, environ=environ)
-        downloads = Downloads(
-            store=store,
-            journal=journal,
-            library=library,
-            transfers=transfers,
-            jobs=settings.download_jobs,
-            services=known_services,
-            changed=instances.changed.set,
-        )
-        sources = Sources(hub=hub, cache=cache, reserve_bytes=settings.disk_reserve_bytes)
-        catalog = Catalog.load(paths, hub=hub, shelf=library)
-        sampler = Sampler(paths.home)
-        corrections = Corrections(store, journal)
-        await corrections.load()
-        modalities = Modalities()
-        placer = Placer(
-            runtimes=runtimes, sampler=sampler, corrections=corrections, modalities=modalities
-        )
-        pool = Pool(settings)
-        boot = Boot(
-            runtimes=runtimes,
-            placer=placer,
-            corrections=corrections,
-            engines=ENGINES,
-            paths=paths,
-            settings=settings,
-            library=library,
-        )
-        lives = Lives(
-            instances=instances,
-            journal=journal,
-            pool=pool,
-            boot=boot,
-            engines=ENGINES,
-            paths=paths,
-        )
-        supervisor = Supervisor(
-            journal=journal,
-            pool=pool,
-            instances=instances,
-            lives=lives,
-            paths=paths,
-            settings=settings,
-            missing=downloads.missing,
-        )
-        planner = Planner(
-            catalog=catalog,
-            placer=placer,
-            corrections=corrections,
-            supervisor=supervisor,
-            engines=ENGINES,
-            sources=sources,
-        )
-        puller = Puller(catalog=catalog, placer=placer, supervisor=supervisor, sources=sources)
-        views = ServiceViews(
-            supervisor=supervisor, pool=pool, downloads=downloads, modalities=modalities
-        )
-        services = ServiceManager(
-            store=store,
-            supervisor=supervisor,
-            planner=planner,
-            downloads=downloads,
-            views=views,
-            journal=journal,
-            paths=paths,
-        )
-        live = LiveServices(services=services, sampler=sampler, runtimes=runtimes, events=events)
-        yield (
-            Box(
-                settings=settings,
-                paths=paths,
-                url=url,
-                started_at=time.time(),
-                local_user=await store.local_user(),
-                store=store,
-                events=events,
-                catalog=catalog,
-                keys=keys,
-                usage=usage,
-                runtimes=runtimes,
-                planner=planner,
-                sampler=sampler,
-                services=services,
-                live=live,
-                history=History(pool=pool, instances=supervisor.instances, sampler=sampler),
-                library=library,
-                downloads=downloads,
-                puller=puller,
-                pool=pool,
-                relay=Relay(pool, keys, ENGINES, settings, record=usage.record),
-            ),
-            supervisor,
-        )
-        await keys.flush()
-        await journal.close()
-        await pool.close()
-        await usage.close()
-    finally:
-        await store.close()
 
 
 def _refuse_open_bind(host: str, box: Box) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from api.app import create_app
 from api.trust import Trusted
 from hydra_box import daemon
+from hydra_box.assembly import assemble
 from hydra_box.box import Box
 from hydra_box.catalog import DEMO_MODEL
 from hydra_box.client import Client
@@ -94,7 +95,7 @@ class LiveBox:
             listen_privately(paths) as private,
         ):
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            assembled = daemon.assemble(paths, settings, self.url, self._environ)
+            assembled = assemble(paths, settings, self.url, self._environ)
             async with assembled as (box, supervisor):
                 self.box = await self._with_builder(box)
                 app = create_app(self.box)
