@@ -25,7 +25,10 @@ from rich.text import Text
 from tmux_driver import Terminal, in_tmux
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "hydra-box"
-IMAGES = Path(__file__).parent.parent / "docs" / "images"
+ROOT = Path(__file__).parent.parent.resolve()
+SHOWN_ROOT = "/opt/hydra-box"
+"""Where this checkout lies is nobody's business."""
+IMAGES = ROOT / "docs" / "images"
 SIZES = ((80, 24), (140, 40))
 BACKGROUND = (0x11, 0x15, 0x1A)
 """As ``tui/palette.py`` has it."""
@@ -75,7 +78,8 @@ def svg(terminal: Terminal) -> str:
     console = Console(
         record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
-    console.print(Text.from_ansi(terminal.ansi.rstrip("\n")), overflow="crop", no_wrap=True)
+    drawn_by = terminal.ansi.rstrip("\n").replace(str(ROOT), SHOWN_ROOT)
+    console.print(Text.from_ansi(drawn_by), overflow="crop", no_wrap=True)
     drawn = console.export_svg(title="hydra-box", theme=THEME, unique_id="hydra-box")
     return _OUTSIDE.sub("", drawn)
 

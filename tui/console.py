@@ -52,6 +52,7 @@ class Console(App[None]):
         "styles/models.tcss",
     ]
     ENABLE_COMMAND_PALETTE = True
+    NOTIFICATION_TIMEOUT = 3
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as Textual declares it
         (0, "-narrow"),
         (100, "-normal"),
@@ -119,6 +120,12 @@ class Console(App[None]):
     def on_unmount(self) -> None:
         """End what still waits for the box."""
         self.session.link.close()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Sections have no digits where digits are typed."""
+        if action == "switch_mode" and getattr(self.screen, "KEEPS_DIGITS", False):
+            return False
+        return super().check_action(action, parameters)
 
     # --- what the feed tells -------------------------------------------------------
 

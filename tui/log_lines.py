@@ -25,16 +25,21 @@ class Level(IntEnum):
         return Level((self + 1) % len(Level))
 
 
+_OF_LLAMA_CPP: Final = re.compile(r"^(?:\S+ \| )?[\d.]+ ([DIWE]) ")
+"""llama.cpp says itself how much a line matters, after the instance that is before it."""
+_LETTERS: Final = {"W": Level.WARNING, "E": Level.ERROR}
 _ERROR: Final = re.compile(
     r"\b(error|fatal|critical|exception|traceback|abort(ed)?|failed|out of memory)\b"
-    r"|^[\d.\s]*E\s|\bE[0-9]{4}\b",
+    r"|\bE[0-9]{4}\b",
     re.IGNORECASE,
 )
-_WARNING: Final = re.compile(r"\b(warn(ing)?|deprecated)\b|^[\d.\s]*W\s", re.IGNORECASE)
+_WARNING: Final = re.compile(r"\b(warn(ing)?|deprecated)\b", re.IGNORECASE)
 
 
 def level_of(line: str) -> Level:
     """By the words that llama.cpp, vLLM and Python's logging use."""
+    if told := _OF_LLAMA_CPP.match(line):
+        return _LETTERS.get(told[1], Level.ALL)
     if _ERROR.search(line):
         return Level.ERROR
     return Level.WARNING if _WARNING.search(line) else Level.ALL

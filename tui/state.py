@@ -32,6 +32,8 @@ class BoxState:
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     updated_at: float | None = None
     """When the services were last heard of; on the box's clock."""
+    told_at: dict[str, float] = field(default_factory=dict)
+    """Service id to when it was last told of: its uptimes are of that time."""
     lost_at: float | None = None
     """Since when the box does not answer; on the console's clock. None: it answers."""
     lost_because: HydraError | None = None
@@ -46,6 +48,7 @@ class BoxState:
         self.status = status
         self.lost_at = self.lost_because = None
         self.services = {view.id: view for view in status.services}
+        self.told_at.clear()
         self.attention = status.attention
 
     def lost(self, at: float, because: HydraError) -> None:
@@ -59,7 +62,9 @@ class BoxState:
         self.updated_at = update.at
         for view in update.changed:
             self.services[view.id] = view
+            self.told_at[view.id] = update.at
         for gone in update.removed:
+            self.told_at.pop(gone, None)
             self.services.pop(gone, None)
             self.speeds.pop(gone, None)
         if update.attention is not None:
@@ -70,6 +75,12 @@ class BoxState:
         for view in self.services.values():
             speeds = self.speeds.setdefault(view.id, deque(maxlen=SPEEDS_KEPT))
             speeds.append(view.stats.tokens_per_second)
+
+    def age_seconds(self, view: ServiceView) -> float:
+        """How long ago a service was told of, by the box's clock."""
+        if self.updated_at is None:
+            return 0.0
+        return max(0.0, self.updated_at - self.told_at.get(view.id, self.updated_at))
 
     def by_name(self) -> Iterable[ServiceView]:
         """Every service, in the order it is shown."""

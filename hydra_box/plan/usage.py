@@ -79,21 +79,24 @@ def start_before(start: Before, now: float, before: int, zone: tzinfo) -> float:
 def add_up(
     hours: Iterable[UsageHour], start: Before, zone: tzinfo, *, by_key: bool
 ) -> tuple[UsageSum, ...]:
-    """Sums over each time and each key or service, by time, then by name.
+    """Sums over each time and each key or access name, by time, then by name.
 
-    A key or service has the name that it had last.
+    A key has the name that it had last; an access name the id of the service that had it last.
     """
     sums: dict[tuple[float, str], UsageSum] = {}
-    names: dict[str, str] = {}
+    names: dict[str, tuple[str, str]] = {}
     starts: dict[int, float] = {}
     for one in sorted(hours, key=lambda hour: hour.hour):
-        id, name = (one.key_id, one.key_name) if by_key else (one.service_id, one.access_name)
-        names[id] = name
+        group = one.key_id if by_key else one.access_name
+        names[group] = (one.key_id, one.key_name) if by_key else (one.service_id, one.access_name)
         if one.hour not in starts:
             starts[one.hour] = start_before(start, one.hour * HOUR_SECONDS, 0, zone)
         at = starts[one.hour]
-        sums[at, id] = _plus(sums.get((at, id)) or UsageSum(at=at, id=id), one)
-    named = (msgspec.structs.replace(one, name=names[one.id]) for one in sums.values())
+        sums[at, group] = _plus(sums.get((at, group)) or UsageSum(at=at, id=group), one)
+    named = (
+        msgspec.structs.replace(one, id=names[one.id][0], name=names[one.id][1])
+        for one in sums.values()
+    )
     return tuple(sorted(named, key=lambda one: (one.at, one.name, one.id)))
 
 

@@ -114,22 +114,23 @@ def test_an_hour_belongs_to_the_day_in_which_it_begins() -> None:
     ]
 
 
-def test_sums_are_by_key_or_by_service_and_have_the_newest_name() -> None:
+def test_sums_are_by_key_or_by_access_name() -> None:
     hours = [
-        an_hour(11, access_name="public/new", prompt_tokens=5, failed_requests=1),
+        an_hour(11, service_id="svc-9", prompt_tokens=5, failed_requests=1, key_name="notebook"),
         an_hour(10, key_id="key-2", key_name="phone", completion_tokens=7),
         an_hour(10, service_id="svc-2", access_name="public/a"),
     ]
-    by_service = add_up(hours, day_start, UTC, by_key=False)
-    assert [(one.id, one.name, one.requests) for one in by_service] == [
+    by_model = add_up(hours, day_start, UTC, by_key=False)
+    # Who has the name now, and who had it before, are one model to those who call it.
+    assert [(one.id, one.name, one.requests) for one in by_model] == [
         ("svc-2", "public/a", 1),
-        ("svc-1", "public/new", 2),
+        ("svc-9", "public/demo", 2),
     ]
-    assert (by_service[1].prompt_tokens, by_service[1].completion_tokens) == (5, 7)
-    assert by_service[1].failed_requests == 1
+    assert (by_model[1].prompt_tokens, by_model[1].completion_tokens) == (5, 7)
+    assert by_model[1].failed_requests == 1
     by_key = add_up(hours, day_start, UTC, by_key=True)
     assert [(one.id, one.name, one.requests) for one in by_key] == [
-        ("key-1", "laptop", 2),
+        ("key-1", "notebook", 2),
         ("key-2", "phone", 1),
     ]
 
@@ -200,5 +201,5 @@ def test_nothing_is_lost_and_nothing_counts_twice(
     sums = add_up(hours, start, zone, by_key=by_key)
     for name in ("requests", "failed_requests", "prompt_tokens", "completion_tokens"):
         assert sum(getattr(one, name) for one in sums) == sum(getattr(one, name) for one in hours)
-    assert len({(one.at, one.id) for one in sums}) == len(sums)
+    assert len({(one.at, one.id if by_key else one.name) for one in sums}) == len(sums)
     assert [one.at for one in sums] == sorted(one.at for one in sums)

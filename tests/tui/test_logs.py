@@ -30,6 +30,8 @@ def test_levels_of_the_engines_own_words() -> None:
     assert level_of("0.00.442.156 I srv  update: all fine") is Level.ALL
     assert level_of("0.00.442.156 W srv  update: slow") is Level.WARNING
     assert level_of("0.00.442.156 E srv  update: broken") is Level.ERROR
+    assert level_of("demo-0679f05d | 0.00.442.156 W srv  update: slow") is Level.WARNING
+    assert level_of("demo-0679f05d | 0.00.442.156 I srv  init: deprecated") is Level.ALL
     assert level_of("WARNING 11-26 10:00:00 [x.py:1] deprecated flag") is Level.WARNING
     assert level_of("ERROR 11-26 10:00:00 [core.py:1] CUDA out of memory") is Level.ERROR
     assert level_of("Traceback (most recent call last):") is Level.ERROR

@@ -20,7 +20,7 @@ BOTH = pytest.mark.parametrize("size", [SMALL, LARGE])
 async def open_usage(it: Driven) -> None:
     await it.sees("demo", "RUNNING")
     await it.press("4")
-    await it.sees("● model", "SHARE", "all models")
+    await it.sees("● model", "OF TOKENS", "all models")
 
 
 def used(box: DemoBox, name: str, requests: int) -> int:

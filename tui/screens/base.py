@@ -13,6 +13,7 @@ from textual.widgets import Footer
 
 from hydra_box.errors import HydraError
 from tui.session import Session, session_of
+from tui.widgets.filter_bar import FilterBar
 from tui.widgets.lost_bar import LostBar
 from tui.widgets.top_bar import TopBar
 
@@ -22,6 +23,8 @@ class BoxScreen(Screen[None]):
 
     TITLE_TEXT: ClassVar[str] = ""
     """What the screen is about, in the help."""
+    KEEPS_DIGITS: ClassVar[bool] = False
+    """It has fields for numbers: a digit that misses one must not lead to another section."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", show=False),
@@ -44,7 +47,11 @@ class BoxScreen(Screen[None]):
         raise NotImplementedError
 
     def action_back(self) -> None:
-        """To the screen below, if there is one."""
+        """Drop the filter if there is one, else to the screen below."""
+        for bar in self.query(FilterBar):
+            if bar.value:
+                bar.action_drop()
+                return
         if len(self.app.screen_stack) > 1:
             self.app.pop_screen()
 

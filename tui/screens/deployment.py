@@ -41,7 +41,7 @@ class DeploymentScreen(BoxScreen):
         Binding("u", "call", "How to call it"),
         Binding("r", "retry", "Try again"),
         Binding("e", "edit", "Edit"),
-        Binding("escape", "back", "Home"),
+        Binding("escape", "back", "Services"),
     ]
 
     def __init__(self, service_id: str) -> None:
@@ -226,7 +226,7 @@ def _next(view: ServiceView) -> Iterator[Content]:
     elif view.status is ServiceStatus.DELETING:
         yield Content.styled("it is being deleted", "$text-muted")
     else:
-        yield Content.styled("escape goes home; the deployment goes on", "$text-muted")
+        yield Content.styled("escape goes to the services; the deployment goes on", "$text-muted")
 
 
 def _keys(*pairs: tuple[str, str]) -> Content:

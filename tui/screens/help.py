@@ -45,6 +45,7 @@ class HelpScreen(Dialog):
         """Two lists of keys."""
         with HorizontalGroup(classes="dialog", id="help") as box:
             box.border_title = "Keys"
+            box.border_subtitle = "escape: close"
             for title, keys in ((self._title, self._here), ("Everywhere", _EVERYWHERE)):
                 with VerticalScroll(can_focus=False):
                     yield Static(Content.styled(title, "bold"))

@@ -74,6 +74,7 @@ class HomeScreen(BoxScreen):
     @on(FilterBar.Filtered)
     def _filtered(self, event: FilterBar.Filtered) -> None:
         self.query_one(ServicesTable).filter(event.words)
+        self.query_one(ServicePane).select(self.query_one(ServicesTable).current_key)
 
     @on(FilterBar.Left)
     def _filter_left(self) -> None:
@@ -125,7 +126,10 @@ class HomeScreen(BoxScreen):
         key = self.query_one(ServicesTable).current_key
         view = self.session.state.services.get(key or "")
         if view is None:
-            self.notify("There is no service yet: d deploys one.", severity="warning")
+            none = "There is no service yet: d deploys one."
+            hidden = "No service has the words of the filter: escape drops it."
+            some = bool(self.session.state.services)
+            self.notify(hidden if some else none, severity="warning")
         return view
 
     @work(group="start-or-stop")

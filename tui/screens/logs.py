@@ -52,7 +52,7 @@ class LogsScreen(BoxScreen):
             yield OptionList(id="sources")
             with Vertical():
                 yield Static(id="whose", markup=False)
-                yield FilterBar()
+                yield FilterBar("words that lines must have")
                 yield LogView(id="log")
 
     def on_mount(self) -> None:
@@ -60,6 +60,7 @@ class LogsScreen(BoxScreen):
         self.session.services_changed.subscribe(self, lambda _: self._look())
         self.session.link_changed.subscribe(self, lambda _: self._look())
         self._look()
+        self._tell()
         self.query_one(OptionList).focus()
 
     def action_search(self) -> None:
@@ -85,6 +86,7 @@ class LogsScreen(BoxScreen):
     @on(FilterBar.Filtered)
     def _searched(self, event: FilterBar.Filtered) -> None:
         self.query_one(LogView).search(event.words)
+        self._tell()
 
     @on(FilterBar.Left)
     def _search_left(self) -> None:
@@ -117,10 +119,16 @@ class LogsScreen(BoxScreen):
             options.highlighted = sources.index(self._source)
         elif sources:
             options.highlighted = 0
+        else:
+            self._source = None
+            self.workers.cancel_group(self, "log")
+            self.query_one(LogView).start_over()
         self._tell()
 
     def _tell(self) -> None:
         level = self.query_one(LogView).level.title
+        if words := self.query_one(FilterBar).value:
+            level += f", with {words!r}"
         if self._source is None:
             text = "no service has an instance; its log would be here"
         else:

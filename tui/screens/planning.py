@@ -29,6 +29,7 @@ INSTALL: Final = "i"
 class PlanningScreen(BoxScreen):
     """Asks for the plan of what the form says, and carries it out once it fits."""
 
+    KEEPS_DIGITS = True
     FIELDS: ClassVar[Sequence[str]] = ()
     """Those of the form."""
     DO: ClassVar[str] = ""
@@ -188,6 +189,7 @@ class PlanningScreen(BoxScreen):
         self._say(Content.styled(f"✗ {title}{error.message}{hint}", "$text-error"))
         self.query_one(PlanForm).mark([error.param or ""])
         self._is_refused = True
+        self.query_one(PlanPane).forget()
         self._tell_ready()
 
     def _say(self, text: Content | None = None) -> None:

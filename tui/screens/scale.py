@@ -31,6 +31,7 @@ class ScaleScreen(BoxScreen):
     """Add so many, or say how many; Enter scales once the plan fits."""
 
     TITLE_TEXT = "Scale"
+    KEEPS_DIGITS = True
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "step(1)", "More", key_display="↑", priority=True),

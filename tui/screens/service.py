@@ -93,7 +93,7 @@ class ServiceScreen(BoxScreen):
                 yield HistoryCharts()
             yield EventList(id="events")
             with Vertical(id="logs"):
-                yield FilterBar()
+                yield FilterBar("words that lines must have")
                 yield LogView(id="log")
 
     def on_mount(self) -> None:

@@ -28,13 +28,12 @@ class StartDialog(Dialog):
 
     def compose(self) -> ComposeResult:
         """What is missing, and what can be done."""
-        because = self.session.state.lost_because
         with Vertical(classes="dialog") as box:
             box.border_title = "No daemon runs"
             box.border_subtitle = "enter: start   escape: look around without   q: quit"
             yield Static("The daemon serves the models; the console only shows and asks.\n")
             yield OptionList(*(Option(_text(way)) for way in self.session.start_ways))
-            yield Static(because.message if because else "", id="why", markup=False)
+            yield Static(id="why", markup=False)
 
     def on_mount(self) -> None:
         """Close when the box answers; offer the keys."""

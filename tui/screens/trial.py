@@ -26,13 +26,15 @@ class TrialScreen(TrialChat):
     """Talks to one service; what was said and typed is kept."""
 
     TITLE_TEXT = "Trial"
+    KEEPS_DIGITS = True
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "stop", "Stop", priority=True, tooltip="stop the answer; so does escape"),
         Binding("ctrl+y", "copy", "Copy", priority=True, tooltip="copy the last answer"),
         Binding("ctrl+r", "again", "Again", tooltip="ask the last question again"),
         Binding("ctrl+b", "edit", "Edit", tooltip="edit the last question"),
-        Binding("ctrl+l", "clear", "Clear", tooltip="start a new conversation"),
+        Binding("ctrl+l", "clear", "start a new conversation", show=False),
+        Binding("escape", "back", "Back", tooltip="stop, else back"),
         Binding("ctrl+n", "chats", "Chats", tooltip="earlier conversations"),
         Binding("ctrl+o", "settings", "Setup", tooltip="system prompt, settings"),
         Binding("ctrl+g", "compare", "Compare", tooltip="ask others the same"),

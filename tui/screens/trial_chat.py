@@ -216,6 +216,7 @@ class TrialChat(BoxScreen):
 
     @on(TextArea.Changed, "#field")
     def _typed(self, event: TextArea.Changed) -> None:
+        self.query_one(TrialTurns).typed()
         self._draft = event.text_area.text
         self.query_one(TrialNote).refuse(None)
 

@@ -6,7 +6,11 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input
+
+TYPING_SECONDS = 0.1
+"""After the last key press, before the rows change."""
 
 
 class FilterBar(Input):
@@ -27,9 +31,10 @@ class FilterBar(Input):
         Binding("enter,down", "leave", "To the rows"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__(placeholder="filter: a part of any cell", compact=True, id="filter")
+    def __init__(self, placeholder: str = "filter: a part of any cell") -> None:
+        super().__init__(placeholder=placeholder, compact=True, id="filter")
         self.display = False
+        self._soon: Timer | None = None
 
     def open(self) -> None:
         """Show it, ready to type."""
@@ -37,17 +42,26 @@ class FilterBar(Input):
         self.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Each key press counts at once."""
+        """Hundreds of rows take a moment to change, and typing must not wait for them."""
         event.stop()
-        self.post_message(self.Filtered(self.value.strip().casefold()))
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(TYPING_SECONDS, self._tell)
 
     def action_leave(self) -> None:
         """Keep the filter, and go to the rows."""
+        self._tell()
         self.display = bool(self.value)
         self.post_message(self.Left())
 
     def action_drop(self) -> None:
         """Show everything again."""
         self.value = ""
+        self._tell()
         self.display = False
         self.post_message(self.Left())
+
+    def _tell(self) -> None:
+        if self._soon is not None:
+            self._soon.stop()
+        self.post_message(self.Filtered(self.value.strip().casefold()))

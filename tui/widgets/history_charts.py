@@ -27,15 +27,20 @@ class HistoryCharts(Grid):
     def compose(self) -> ComposeResult:
         """The charts, empty."""
         yield Chart("tokens/s", lambda one: one.tokens_per_second, short)
-        yield Chart("requests ended in 10 s", lambda one: one.requests, short)
+        yield Chart("requests ended in 10 s", lambda one: one.requests, mean)
         yield Chart("TTFT", lambda one: one.ttft_seconds, latency)
-        yield Chart("requests in flight and waiting", _busy, short)
+        yield Chart("requests in flight and waiting", _busy, mean)
         yield Chart("memory GiB", lambda one: one.memory_bytes, gib)
 
     def show(self, history: ServiceHistory) -> None:
         """Draw the samples."""
         for chart in self.query(Chart):
             chart.show(history)
+
+
+def mean(number: float) -> str:
+    """A mean of small numbers: one digit more than they have."""
+    return f"{number:.1f}" if 0 < number < 9.95 else short(number)
 
 
 def _busy(sample: ServiceSample) -> float:

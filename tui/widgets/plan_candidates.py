@@ -132,6 +132,8 @@ def passing(rows: Iterable[Candidate], asked: Filter) -> tuple[Candidate, ...]:
     """Those that have what is asked; a path or repository that was typed comes first."""
     words = asked.text.casefold().split()
     found = [one for one in rows if _passes(one, asked, words)]
+    # Who types a whole name means that model, and not those that have it in theirs.
+    found.sort(key=lambda one: one.name.casefold() != asked.text.strip().casefold())
     own = typed(asked.text)
     if own is not None and all(own.model != one.model for one in found):
         found.insert(0, own)

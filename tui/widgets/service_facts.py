@@ -63,7 +63,7 @@ def instances(view: ServiceView, session: Session) -> Content:
         return Content("no instances")
     lines = []
     for one in view.instances:
-        lines.append(instance_line(one, view.name, session))
+        lines.append(instance_line(one, view, session.state))
         if one.reason:
             lines.append(Content.styled(f"  {one.reason}", "$text-error"))
     return Content("\n").join(lines)

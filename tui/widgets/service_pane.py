@@ -13,6 +13,7 @@ from hydra_box.shown.numbers import count, duration
 from hydra_box.types import InstanceState
 from tui.seen import is_seen
 from tui.session import Session, session_of
+from tui.state import BoxState
 from tui.widgets.progress import download_line
 from tui.words import (
     STATE_MARKS,
@@ -100,26 +101,23 @@ def _lines(view: ServiceView, session: Session) -> Iterator[Content]:
         if hint:
             yield Content(f"  hint: {hint}")
     for one in view.instances[:_MOST_INSTANCES]:
-        yield instance_line(one, view.name, session)
+        yield instance_line(one, view, session.state)
     if len(view.instances) > _MOST_INSTANCES:
         yield Content(f"and {len(view.instances) - _MOST_INSTANCES} more: Enter shows them")
 
 
-def instance_line(one: InstanceView, service_name: str, session: Session) -> Content:
+def instance_line(one: InstanceView, view: ServiceView, state: BoxState) -> Content:
     """An instance: state, device, load, memory measured and predicted, uptime."""
     predicted, measured = instance_memory(one)
-    state = session.state
     words = [
-        one.id.removeprefix(f"{service_name}-"),
+        one.id.removeprefix(f"{view.name}-"),
         device(one.device, state.machine),
         f"{one.requests_in_flight}/{one.slots} busy",
     ]
     if measured:
         words.append(f"{gib(measured)} GiB ({gib(predicted)} predicted)")
     if one.uptime_seconds is not None:
-        now = session.clock()
-        since = max(0.0, now - (state.updated_at or now))
-        words.append(f"up {duration(one.uptime_seconds + since)}")
+        words.append(f"up {duration(one.uptime_seconds + state.age_seconds(view))}")
     if one.restarts:
         words.append(count(one.restarts, "restart"))
     mark = f"{STATE_MARKS[one.state]} {one.state.value:<8} "

@@ -24,6 +24,8 @@ SECTIONS: Final = {
 """Mode to its title; in the order of the keys 1 to 6."""
 
 _ROOMY: Final = 90
+_NARROWEST: Final = 76
+"""With less room only the present section has its name."""
 
 
 class TopBar(Horizontal):
@@ -38,10 +40,13 @@ class TopBar(Horizontal):
     def on_resize(self) -> None:
         """The section of this screen is marked, for those who see no colour too."""
         current = self.app.current_mode
+        self.query_one(Where).look()
+        room = self.size.width >= _NARROWEST
         parts = [
             Content.from_markup(
                 f"[@click=app.switch_mode('{mode}')]"
-                f"{'[b u]' if mode == current else ''}{number} {title}"
+                f"{'[b u]' if mode == current else ''}"
+                f"{number}{f' {title}' if mode == current or room else ''}"
                 f"{'[/]' if mode == current else ''}[/]"
             )
             for number, (mode, title) in enumerate(SECTIONS.items(), 1)
@@ -57,11 +62,12 @@ class Where(Static):
 
     def on_mount(self) -> None:
         """Follow the connection, and count the seconds while it is lost."""
-        session_of(self).link_changed.subscribe(self, lambda _: self._look())
-        self.set_interval(1.0, self._look)
-        self._look()
+        session_of(self).link_changed.subscribe(self, lambda _: self.look())
+        self.set_interval(1.0, self.look)
+        self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Show it as it is now."""
         session = session_of(self)
         lost_at = session.state.lost_at
         if lost_at is None:

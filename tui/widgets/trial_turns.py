@@ -21,6 +21,8 @@ from tui.widgets.trial_turn import TrialTurn
 _FASTEST_SECONDS: Final = 1 / 12
 """Between two drawings: more of them read no better."""
 _SLOWEST_SECONDS: Final = 1.0
+_TYPING_SECONDS: Final = 1.0
+"""How long after a key press somebody counts as typing."""
 
 _NOTHING: Final = (
     "Nothing has been said yet. What is asked goes the way of an app's request, and "
@@ -40,12 +42,17 @@ class TrialTurns(VerticalScroll):
 
     def __init__(self) -> None:
         super().__init__(id="turns")
+        self._typed_at = 0.0
 
     @property
     def last(self) -> TrialTurn | None:
         """The last turn."""
         turns = self.query(TrialTurn)
         return turns.last() if turns else None
+
+    def typed(self) -> None:
+        """A key was pressed in the field below."""
+        self._typed_at = time.monotonic()
 
     async def show(self, conversation: Conversation) -> None:
         """Have exactly this conversation."""
@@ -72,8 +79,8 @@ class TrialTurns(VerticalScroll):
     async def follow(self) -> None:
         """Draw the last turn's answers, all at once, until each is whole.
 
-        At most a third of the time goes into drawing: long answers side by side are drawn less
-        often, and keys work as ever.
+        At most a third of the time goes into drawing, and a ninth while somebody types: long
+        answers side by side are drawn less often, and keys work as ever.
         """
         while self.last is not None and (live := [one for one in self.last.answers if one.is_live]):
             begun = time.monotonic()
@@ -83,7 +90,8 @@ class TrialTurns(VerticalScroll):
                         await answer.draw()
                 await self._refreshed()
             spent = time.monotonic() - begun
-            await asyncio.sleep(max(_FASTEST_SECONDS, min(2 * spent, _SLOWEST_SECONDS)))
+            share = 8 if time.monotonic() - self._typed_at < _TYPING_SECONDS else 2
+            await asyncio.sleep(max(_FASTEST_SECONDS, min(share * spent, _SLOWEST_SECONDS)))
 
     async def _refreshed(self) -> None:
         """Until what has changed is on the screen."""

@@ -23,7 +23,7 @@ _COLUMNS: Final = (
     Column(id="prompt", title="PROMPT", width=9, right=True),
     Column(id="completion", title="COMPLETION", width=10, right=True),
     Column(id="tokens", title="TOKENS", width=12, from_width=100, right=True),
-    Column(id="share", title="SHARE", width=_BAR + 6),
+    Column(id="share", title="OF TOKENS", width=_BAR + 6),
 )
 
 
