@@ -17,6 +17,9 @@ from tui.state import BoxState
 RETRY_SECONDS = 1.0
 """Between two tries to reach a box that does not answer."""
 
+HEARTBEAT_SECONDS = 0.8
+"""Updates that come sooner than this after one are no heartbeat: those come every second."""
+
 T = TypeVar("T")
 
 
@@ -101,8 +104,9 @@ class Feed:
 
     def _take_services(self, update: ServicesUpdate) -> None:
         self._state.apply(update)
-        # Updates between two heartbeats must not make a sparkline run faster.
-        if update.at - self._last_tick > 0.8:
+        # Updates between two heartbeats must not make a sparkline run faster, and a clock that is
+        # set back must not stop it.
+        if not 0.0 <= update.at - self._last_tick < HEARTBEAT_SECONDS:
             self._last_tick = update.at
             self._state.tick()
         self._listener.tell_services(update)
