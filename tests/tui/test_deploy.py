@@ -74,6 +74,13 @@ async def to_options(it: Driven, model: str = "demo") -> None:
     await it.sees(f"Deploy {model}", "why")
 
 
+async def planned(it: Driven) -> None:
+    """Until the plan is of what the form says, and not of what it said before."""
+    screen = it.screen
+    assert isinstance(screen, DeployScreen)
+    await it.until(lambda: screen._planned == form(it).options, what="the plan is of the form")
+
+
 def form(it: Driven) -> PlanForm:
     return it.screen.query_one(PlanForm)
 
@@ -210,6 +217,7 @@ async def test_what_does_not_fit_shows_what_would_and_one_key_takes_it(
         await to_field(it, "concurrency")
         await it.type("256")
         await it.sees(f"✗ {HUGE}", "missing: needs", "what would fit", "once the plan fits")
+        await planned(it)
         asked = form(it).options
         # In a field a number is text, and outside of it the alternative.
         await it.press("enter", "1")
