@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,9 +16,13 @@ import pytest
 from hydra_box.messages import DeployRequest, ServiceView
 from hydra_box.types import Modality, ServiceStatus
 from tests.conftest import DemoBox, StartBox
+from tests.tui.conftest import OpenConsole
 from tests.tui.harness import LARGE, SMALL
 from tests.tui.trial_box import Trial, open_trial
 from tests.waiting import eventually
+from tui.screens.trial import TrialScreen
+from tui.trial.history import Keeper, Shelf
+from tui.widgets.trial_field import TrialField
 
 OpenTrial = Callable[..., AbstractAsyncContextManager[Trial]]
 
@@ -338,3 +343,27 @@ async def test_a_lost_daemon_takes_neither_text_nor_answer(
         assert answer.problem is None
         assert answer.content.endswith("The end.")
         assert one.field.text == "next question"
+
+
+async def test_a_question_sent_before_the_conversation_is_open_is_asked_then(
+    open_console: OpenConsole, box: DemoBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read = threading.Event()
+    read = Keeper.read
+
+    def late(self: Keeper) -> Shelf:
+        may_read.wait(30)
+        return read(self)
+
+    monkeypatch.setattr(Keeper, "read", late)
+    async with open_console() as it:
+        await it.sees("● RUNNING")
+        it.console.push_screen(TrialScreen(box.service.id))
+        await it.sees("Ask something")
+        await it.type("hello")
+        await it.press("enter")
+        field = it.screen.query_one(TrialField)
+        assert field.text == "hello"
+        may_read.set()
+        await it.sees("TTFT", "context")
+        await it.until(lambda: not field.text, what="it is sent")

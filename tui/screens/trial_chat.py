@@ -52,6 +52,7 @@ class TrialChat(BoxScreen):
         self._before_edit: str | None = None
         """What was typed when the last question was taken up again; None: it was not."""
         self._restored = False
+        self._sends_when_restored = False
         self._leaving = False
 
     def content(self) -> Iterator[Widget]:
@@ -125,6 +126,10 @@ class TrialChat(BoxScreen):
 
     @on(TrialField.Sent)
     def _sent(self) -> None:
+        if not self._restored:
+            # A fast hand has typed and sent before the conversation is open.
+            self._sends_when_restored = True
+            return
         text = self.query_one(TrialField).text.rstrip()
         if not text.strip() or self._refused():
             return
@@ -146,7 +151,7 @@ class TrialChat(BoxScreen):
 
     def _obstacle(self) -> Problem | None:
         if not self._restored:
-            return Problem(fact="not sent: the conversation is still being opened")
+            return Problem(fact="the conversation is still being opened")
         if self._asking.busy:
             return Problem(fact="the last question is still being answered", hint="escape stops it")
         if (problem := self._standing().problem) is not None:
@@ -254,6 +259,8 @@ class TrialChat(BoxScreen):
         self._conversation = replace(self._conversation, settings=self._shelf.settings)
         await self._show(self._shelf.open() or self._new())
         self._restored = True
+        if self._sends_when_restored:
+            self._sent()
 
     def _open(self, conversation: Conversation) -> None:
         """Have this conversation on the screen, in place of what is there."""
