@@ -174,11 +174,6 @@ class Console(App[None]):
         at = names.index(self.theme) if self.theme in names else -1
         self.theme = names[(at + 1) % len(names)]
 
-    def try_to_connect(self) -> None:
-        """Try now, instead of in a second."""
-        if self._feed is not None:
-            self._feed.retry_now.set()
-
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette: where one can go, and what Textual has."""
         for number, (mode, title) in enumerate(SECTIONS.items(), 1):

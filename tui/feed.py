@@ -59,8 +59,6 @@ class Feed:
         self._clock = clock
         self._last_tick = 0.0
         self._runtimes_changed = asyncio.Event()
-        self.retry_now = asyncio.Event()
-        """Set by who has reason to think that the box answers now."""
 
     async def run(self) -> None:
         """Never returns."""
@@ -69,7 +67,7 @@ class Feed:
                 await self._follow()
             except* HydraError as group:
                 self._lost(_first(group))
-            await self._pause()
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
         """Until a stream breaks or ends."""
@@ -126,14 +124,6 @@ class Feed:
     def _lost(self, because: HydraError) -> None:
         self._state.lost(self._clock(), because)
         self._listener.tell_link()
-
-    async def _pause(self) -> None:
-        self.retry_now.clear()
-        try:
-            async with asyncio.timeout(RETRY_SECONDS):
-                await self.retry_now.wait()
-        except TimeoutError:
-            return
 
 
 def _first(group: BaseExceptionGroup[HydraError]) -> HydraError:

@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-from hydra_box.errors import HydraError
 from hydra_box.messages import InstanceView, ServiceView
 from hydra_box.types import (
     CPU,
@@ -19,10 +18,8 @@ from hydra_box.types import (
 
 _GIB: Final = 1 << 30
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
-_CONTROLS: Final = dict.fromkeys(
-    (code for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"),
-    "\N{REPLACEMENT CHARACTER}",
-)
+
+_SPANS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 STATUS_MARKS: Final = {
     ServiceStatus.DEPLOYING: "◐",
@@ -58,16 +55,6 @@ DOWNLOAD_MARKS: Final = {
     DownloadState.FAILED: "✗",
 }
 SEVERITY_MARKS: Final = {Severity.INFO: "·", Severity.WARNING: "!", Severity.ERROR: "✗"}
-
-
-def harmless(text: str) -> str:
-    """Text of a model or an engine, without what could steer a terminal."""
-    return text.translate(_CONTROLS)
-
-
-def plain(error: HydraError) -> str:
-    """An error in full: the fact, then the hint."""
-    return str(error)
 
 
 def gib(count_bytes: float) -> str:
@@ -122,7 +109,7 @@ def instance_memory(one: InstanceView) -> tuple[int, int]:
     )
 
 
-def device(word: str, machine: Machine | None = None) -> str:
+def device(word: str, machine: Machine | None) -> str:
     """An instance's devices: ``CPU``, ``GPU 0,1``; one that the machine has not by its UUID."""
     if word in ("", CPU):
         return "CPU" if word else "-"
@@ -136,3 +123,18 @@ def device(word: str, machine: Machine | None = None) -> str:
 def cut(text: str, width: int) -> str:
     """The text in at most so many characters."""
     return textwrap.shorten(text, width, placeholder="…") if len(text) > width else text
+
+
+def span(seconds: float) -> str:
+    """A time span in its largest unit, rounded: ``30 d``, ``5 min``."""
+    for length, unit in _SPANS:
+        if seconds >= length:
+            return f"{round(seconds / length):,} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def ago(at: float | None, now: float) -> str:
+    """How long ago it was: ``3 min ago``; None: ``never``."""
+    if at is None:
+        return "never"
+    return "just now" if now - at < 10 else f"{span(now - at)} ago"

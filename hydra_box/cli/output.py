@@ -6,17 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Collection, Sequence
-from typing import Final, TextIO
+from typing import TextIO
 
 import click
 import msgspec
 
 from hydra_box.shown.numbers import duration
-
-_CONTROLS: Final = dict.fromkeys(
-    (code for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"),
-    "\N{REPLACEMENT CHARACTER}",
-)
+from hydra_box.shown.text import harmless as without_controls
 
 
 def emit(value: object) -> None:
@@ -51,7 +47,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 def harmless(text: str) -> str:
     """Text of a model or an engine that cannot steer the terminal it is shown on."""
-    return text.translate(_CONTROLS) if sys.stdout.isatty() else text
+    return without_controls(text) if sys.stdout.isatty() else text
 
 
 def table(

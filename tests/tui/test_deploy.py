@@ -381,7 +381,7 @@ def test_the_steps_of_a_deployment(box: DemoBox) -> None:
 
 
 def marks(view: ServiceView) -> str:
-    return "".join(Mark(step.mark).value for step in steps(view))
+    return "".join(Mark(step.mark).value for step in steps(view, None))
 
 
 def download(state: DownloadState) -> DownloadView:

@@ -19,7 +19,8 @@ from tui.widgets.keys_draft import (
     read_name,
     told_expiry,
 )
-from tui.widgets.keys_words import KeyState, ago, ends, limits, state_of
+from tui.widgets.keys_words import KeyState, ends, limits, state_of
+from tui.words import ago
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

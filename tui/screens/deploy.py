@@ -15,6 +15,7 @@ from textual.widgets import ContentSwitcher, Static
 
 from hydra_box.errors import HydraError
 from hydra_box.messages import DeployRequest, ModelView, PlanView
+from hydra_box.shown.text import harmless
 from hydra_box.types import Alternative
 from tui.screens.deployment import DeploymentScreen
 from tui.screens.planning import PlanningScreen
@@ -23,7 +24,6 @@ from tui.widgets.plan_choice import AUTO, Value
 from tui.widgets.plan_chooser import ModelChooser
 from tui.widgets.plan_form import Options, PlanForm
 from tui.widgets.plan_pane import PlanPane
-from tui.words import harmless
 
 _CHOOSE: Final = "choose"
 _OPTIONS: Final = "options"

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from hydra_box.errors import HydraError
 from hydra_box.messages import ServiceView
 from hydra_box.shown.numbers import count, duration
+from hydra_box.shown.text import harmless
 from hydra_box.types import Event, ServiceStatus
 from tui.samples import samples
 from tui.screens.base import BoxScreen
@@ -22,7 +23,7 @@ from tui.screens.service import ServiceScreen
 from tui.screens.trial import TrialScreen
 from tui.widgets.deployment_steps import is_ready, needs_help, steps_text
 from tui.widgets.event_list import EventList
-from tui.words import STATUS_STYLES, harmless, status
+from tui.words import STATUS_STYLES, status
 
 
 class DeploymentScreen(BoxScreen):
@@ -178,7 +179,7 @@ class DeploymentScreen(BoxScreen):
             self._told = ""
             return
         what.update(_title(view, self.session.state.updated_at or view.created_at))
-        steps.update(steps_text(view))
+        steps.update(steps_text(view, self.session.state.machine))
         told = Content("\n").join(_next(view))
         if told.plain != self._told:
             self._told = told.plain

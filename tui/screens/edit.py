@@ -14,11 +14,11 @@ from textual.widgets import Static
 from hydra_box.errors import HydraError, NotFound
 from hydra_box.messages import EditRequest, PlanView, ServiceView
 from hydra_box.shown.numbers import count
+from hydra_box.shown.text import harmless
 from hydra_box.types import CPU, Alternative, EngineName
 from tui.screens.planning import PlanningScreen
 from tui.widgets.plan_choice import Value
 from tui.widgets.plan_form import Options, PlanForm
-from tui.words import harmless
 
 ANYWHERE = "auto"
 """The device that says: wherever it fits."""

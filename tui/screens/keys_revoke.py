@@ -13,9 +13,9 @@ from textual.widgets import Button, Static
 
 from hydra_box.errors import HydraError
 from hydra_box.messages import KeyView
+from hydra_box.shown.text import harmless
 from tui.screens.base import Dialog
-from tui.widgets.keys_words import ago
-from tui.words import harmless
+from tui.words import ago
 
 
 class RevokeDialog(Dialog):

@@ -12,9 +12,9 @@ from textual.content import Content
 from textual.widgets import Button, Static
 
 from hydra_box.messages import CreatedKey
+from hydra_box.shown.text import harmless
 from hydra_box.types import Scope
 from tui.screens.base import Dialog
-from tui.words import harmless
 
 
 class SecretDialog(Dialog):

@@ -13,9 +13,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hydra_box.errors import HydraError
+from hydra_box.shown.text import harmless
 from tui.link import Link
 from tui.screens.base import Dialog
-from tui.words import harmless
 
 Act = Callable[[Link], Awaitable[str]]
 """Does what was asked, and returns what to say of it. Raises ``HydraError``: why it is not done."""

@@ -13,8 +13,8 @@ from textual.widgets import Checkbox, Label, OptionList, Static
 
 from hydra_box.client import Client
 from hydra_box.errors import HydraError
+from hydra_box.shown.text import harmless
 from tui.screens.base import Dialog
-from tui.words import harmless
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from textual.widgets.option_list import Option
 from hydra_box.errors import HydraError
 from hydra_box.messages import ImportRequest, StoredModelView
 from hydra_box.shown.numbers import count, size
+from hydra_box.shown.text import harmless
 from hydra_box.types import FoundModel
 from tui.screens.models_form import FormDialog, TickBox, field
 from tui.widgets.models_words import clip
-from tui.words import harmless
 
 _NAME_WIDTH: Final = 34
 

@@ -15,9 +15,9 @@ from textual.widgets.option_list import Option
 from hydra_box.errors import HydraError
 from hydra_box.messages import DownloadView, ModelView, PullRequest
 from hydra_box.shown.numbers import size
+from hydra_box.shown.text import harmless
 from tui.screens.models_form import FormDialog, TickBox, field
 from tui.widgets.models_words import clip
-from tui.words import harmless
 
 _ID_WIDTH: Final = 30
 _REASON_WIDTH: Final = 37

@@ -16,11 +16,12 @@ from textual.widgets.option_list import Option
 from hydra_box.errors import HydraError
 from hydra_box.messages import ServiceView
 from hydra_box.shown.numbers import count, duration
+from hydra_box.shown.text import harmless
 from tui.screens.base import Dialog
 from tui.trial.conversation import Conversation, Picture
 from tui.trial.pictures import read_picture
 from tui.trial.requests import shortened
-from tui.words import cut, harmless
+from tui.words import cut
 
 MOST_BESIDE: Final = 2
 _LISTS: Final[list[BindingType]] = [

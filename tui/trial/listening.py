@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from hydra_box.shown.text import harmless
 from tui.trial.conversation import Answer, Problem
 from tui.trial.thinking import split_thinking
-from tui.words import harmless
 
 SHORTEST_SPAN_SECONDS: Final = 0.02
 """A small model's tokens can all be there before the first is read."""

@@ -10,9 +10,10 @@ from textual.content import Content
 
 from hydra_box.messages import InstanceView, ServiceView
 from hydra_box.shown.numbers import count
-from hydra_box.types import DownloadState, Frozen, InstanceState, ServiceStatus
+from hydra_box.shown.text import harmless
+from hydra_box.types import DownloadState, Frozen, InstanceState, Machine, ServiceStatus
 from tui.widgets.progress import bar, transfer_text
-from tui.words import device, harmless
+from tui.words import device
 
 S = InstanceState
 
@@ -47,14 +48,14 @@ class Step(Frozen, frozen=True, kw_only=True):
     told: str = ""
 
 
-def steps(view: ServiceView) -> tuple[Step, ...]:
+def steps(view: ServiceView, machine: Machine | None) -> tuple[Step, ...]:
     """Files, start, loading up to the first token, ready."""
-    return (_files(view), *_instance_steps(view), _ready(view))
+    return (_files(view), *_instance_steps(view, machine), _ready(view))
 
 
-def steps_text(view: ServiceView) -> Content:
+def steps_text(view: ServiceView, machine: Machine | None) -> Content:
     """A line for each step, with a bar for what is being fetched."""
-    return Content("\n").join(_lines(view))
+    return Content("\n").join(_lines(view, machine))
 
 
 def is_ready(view: ServiceView) -> bool:
@@ -68,8 +69,8 @@ def needs_help(view: ServiceView) -> bool:
     return view.status in (ServiceStatus.FAILED, ServiceStatus.STOPPED) or paused
 
 
-def _lines(view: ServiceView) -> Iterator[Content]:
-    for step in steps(view):
+def _lines(view: ServiceView, machine: Machine | None) -> Iterator[Content]:
+    for step in steps(view, machine):
         style = _STYLES[step.mark]
         yield Content.assemble(
             (f"{step.mark} {step.title:<{_TITLE}} ", style),
@@ -96,15 +97,15 @@ def _files(view: ServiceView) -> Step:
     return Step(title="Download", mark=marks.get(download.state, Mark.DOING), told=told)
 
 
-def _instance_steps(view: ServiceView) -> tuple[Step, Step]:
-    start, load = _start_and_load(view, _furthest(view))
+def _instance_steps(view: ServiceView, machine: Machine | None) -> tuple[Step, Step]:
+    start, load = _start_and_load(view, _furthest(view), machine)
     return Step(title="Start", mark=start[0], told=start[1]), Step(
         title="Load", mark=load[0], told=load[1]
     )
 
 
 def _start_and_load(
-    view: ServiceView, one: InstanceView | None
+    view: ServiceView, one: InstanceView | None, machine: Machine | None
 ) -> tuple[tuple[Mark, str], tuple[Mark, str]]:
     to_come = (Mark.TO_COME, "")
     if view.download is not None:
@@ -113,18 +114,21 @@ def _start_and_load(
         left = (Mark.TO_COME, view.status.value.lower())
         return (left if view.status in _LEFT else (Mark.DOING, f"starting {view.engine}")), to_come
     if one.state is S.READY:
-        return (Mark.DONE, _placed(one, view)), (Mark.DONE, "it has answered a first token")
+        return (Mark.DONE, _placed(one, view, machine)), (
+            Mark.DONE,
+            "it has answered a first token",
+        )
     if one.state in _ENDED:
         return (Mark.FAILED, _ENDED[one.state]), to_come
     if one.pid is None:
         return (Mark.DOING, f"finding a place for {one.id}"), to_come
     loading = f"{view.progress or 'loading the model'} ... until it answers a first token"
-    return (Mark.DONE, _placed(one, view)), (Mark.DOING, loading)
+    return (Mark.DONE, _placed(one, view, machine)), (Mark.DOING, loading)
 
 
-def _placed(one: InstanceView, view: ServiceView) -> str:
+def _placed(one: InstanceView, view: ServiceView, machine: Machine | None) -> str:
     process = f", process {one.pid}" if one.pid is not None else ""
-    return f"{view.engine} on {device(one.device)}{process}"
+    return f"{view.engine} on {device(one.device, machine)}{process}"
 
 
 def _ready(view: ServiceView) -> Step:

@@ -9,10 +9,11 @@ from typing import Final
 from textual.content import Content
 
 from hydra_box.shown.numbers import duration
+from hydra_box.shown.text import harmless
 from hydra_box.types import EngineName, Runtime, RuntimeSource
 from tui.installation import Installation
-from tui.widgets.models_words import ago, pair, troubles
-from tui.words import harmless
+from tui.widgets.models_words import pair, troubles
+from tui.words import ago
 
 SOURCES: Final = {
     RuntimeSource.BUNDLED: "a part of Hydra Box",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final
 
+from hydra_box.shown.text import harmless
 from hydra_box.types import Runtime
 from tui.widgets.live_table import Cell, Column, LiveTable, Row, Tinted
 from tui.widgets.models_table import row_text
-from tui.widgets.models_words import ago
-from tui.words import harmless
+from tui.words import ago
 
 NEXT: Final = "▸"
 """Marks what the next instance of an engine will run on."""

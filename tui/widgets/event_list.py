@@ -9,9 +9,10 @@ from typing import ClassVar, Final
 from textual.binding import BindingType
 from textual.widgets import Log
 
+from hydra_box.shown.text import harmless
 from hydra_box.types import Event
 from tui.widgets.page import SCROLL_KEYS
-from tui.words import SEVERITY_MARKS, harmless
+from tui.words import SEVERITY_MARKS
 
 _KEPT: Final = 1000
 

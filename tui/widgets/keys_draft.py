@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 from hydra_box.errors import InvalidRequest
 from hydra_box.messages import CreateKeyRequest
 from hydra_box.types import Frozen, KeyLimits, Scope
-from tui.widgets.keys_words import moment, span
+from tui.widgets.keys_words import moment
+from tui.words import span
 
 LONGEST_NAME: Final = 64
 LONGEST_GLOB: Final = 128

@@ -10,11 +10,11 @@ from textual.widgets import Static
 
 from hydra_box.messages import KeyView, ServiceView
 from hydra_box.shown.numbers import count
+from hydra_box.shown.text import harmless
 from tui.widgets.keys_words import (
     MARKS,
     STYLES,
     KeyState,
-    ago,
     ends,
     limits,
     matching,
@@ -22,7 +22,7 @@ from tui.widgets.keys_words import (
     moment,
     state_of,
 )
-from tui.words import harmless
+from tui.words import ago
 
 _MOST_NAMES: Final = 4
 _EMPTY: Final = (

@@ -11,13 +11,13 @@ from tui.widgets.keys_words import (
     SOON_SECONDS,
     TONES,
     KeyState,
-    ago,
     ends,
     limits,
     scopes,
     state_of,
 )
 from tui.widgets.live_table import Cell, Column, LiveTable, Row, Tinted
+from tui.words import ago
 
 _COLUMNS: Final = (
     Column(id="name", title="NAME", width=13, stretches=True),

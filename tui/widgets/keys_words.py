@@ -10,10 +10,10 @@ from typing import Final
 
 from hydra_box.messages import KeyView, ServiceView
 from hydra_box.types import KeyLimits, Scope
+from tui.words import ago, span
 
 SOON_SECONDS: Final = 3 * 86_400
 """A key that ends so soon is marked."""
-_SPANS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
 class KeyState(StrEnum):
@@ -40,21 +40,6 @@ def state_of(key: KeyView, now: float) -> KeyState:
     if key.expires_at is not None and key.expires_at <= now:
         return KeyState.EXPIRED
     return KeyState.VALID
-
-
-def span(seconds: float) -> str:
-    """A time span in its largest unit, rounded: ``30 d``, ``5 min``."""
-    for length, unit in _SPANS:
-        if seconds >= length:
-            return f"{round(seconds / length):,} {unit}"
-    return f"{max(0, int(seconds))} s"
-
-
-def ago(at: float | None, now: float) -> str:
-    """How long ago it was: ``3 min ago``; None: ``never``."""
-    if at is None:
-        return "never"
-    return "just now" if now - at < 10 else f"{span(now - at)} ago"
 
 
 def ends(at: float | None, now: float) -> str:

@@ -9,9 +9,9 @@ from typing import ClassVar, Final
 from textual.binding import BindingType
 from textual.widgets import Log
 
+from hydra_box.shown.text import harmless
 from tui.log_lines import Level, is_shown
 from tui.widgets.page import SCROLL_KEYS
-from tui.words import harmless
 
 LINES_KEPT: Final = 5000
 _INDENT: Final = "    "

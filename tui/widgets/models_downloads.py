@@ -7,10 +7,11 @@ from typing import Final
 
 from hydra_box.messages import DownloadView
 from hydra_box.shown.numbers import duration, size
+from hydra_box.shown.text import harmless
 from hydra_box.types import DownloadState
 from tui.widgets.live_table import Column, LiveTable, Row, Tinted
 from tui.widgets.models_table import row_text
-from tui.words import DOWNLOAD_MARKS, harmless
+from tui.words import DOWNLOAD_MARKS
 
 _BAR: Final = 10
 _COLUMNS: Final = (

@@ -9,10 +9,11 @@ from textual.content import Content
 
 from hydra_box.messages import DownloadView, StoredModelView
 from hydra_box.shown.numbers import count, size
+from hydra_box.shown.text import harmless
 from hydra_box.types import DownloadState, ModelFile
-from tui.widgets.models_words import KEPT_AS_IN_FULL, PAIR, ago, clip_start, pair, troubles
+from tui.widgets.models_words import KEPT_AS_IN_FULL, PAIR, clip_start, pair, troubles
 from tui.widgets.progress import bar, transfer_text
-from tui.words import DOWNLOAD_MARKS, harmless
+from tui.words import DOWNLOAD_MARKS, ago
 
 _SHOWN_DIGITS: Final = 12
 _SHA256_DIGITS: Final = 64

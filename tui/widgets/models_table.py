@@ -7,9 +7,10 @@ from typing import Final
 
 from hydra_box.messages import StoredModelView
 from hydra_box.shown.numbers import size
+from hydra_box.shown.text import harmless
 from tui.widgets.live_table import Cell, Column, LiveTable, Row, Tinted
-from tui.widgets.models_words import KEPT_AS, ago
-from tui.words import harmless
+from tui.widgets.models_words import KEPT_AS
+from tui.words import ago
 
 _COLUMNS: Final = (
     Column(id="name", title="MODEL", width=18, stretches=True),

@@ -7,9 +7,8 @@ from typing import Final
 
 from textual.content import Content
 
-from hydra_box.shown.numbers import duration
+from hydra_box.shown.text import harmless
 from hydra_box.types import StoredAs
-from tui.words import harmless
 
 KEPT_AS: Final = {
     StoredAs.HUB: "hub cache",
@@ -24,16 +23,6 @@ KEPT_AS_IN_FULL: Final = {
 PAIR: Final = 11
 """Characters before what a word of ``pair`` stands for."""
 _HINT: Final = "; hint: "
-
-
-def ago(at: float | None, now: float) -> str:
-    """``3 d ago``, in the largest unit alone; ``never``."""
-    if at is None:
-        return "never"
-    seconds = max(0.0, now - at)
-    if seconds < 1:
-        return "just now"
-    return f"{' '.join(duration(seconds).split(' ')[:2])} ago"
 
 
 def troubles(text: str) -> Iterator[Content]:

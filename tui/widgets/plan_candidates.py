@@ -8,8 +8,8 @@ from typing import Final
 
 from hydra_box.messages import ModelView, StoredModelView
 from hydra_box.shown.numbers import size
+from hydra_box.shown.text import harmless
 from hydra_box.types import Frozen, Modality
-from tui.words import harmless
 
 DEMO: Final = "demo"
 _REPOSITORY: Final = re.compile(r"(hf:)?[\w][\w.-]*/[\w][\w.-]*([:@]\S*)?", re.ASCII)

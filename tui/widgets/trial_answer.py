@@ -11,10 +11,10 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Collapsible, Markdown, Static
 
+from hydra_box.shown.text import harmless
 from tui.trial.conversation import Answer
 from tui.trial.figures import figures, so_far
 from tui.trial.listening import Listener
-from tui.words import harmless
 
 
 class TrialAnswer(Vertical):

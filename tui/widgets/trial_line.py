@@ -9,10 +9,11 @@ from textual.widgets import Static
 
 from hydra_box.messages import ServiceView
 from hydra_box.shown.numbers import count
+from hydra_box.shown.text import harmless
 from hydra_box.types import Modality
 from tui.trial.standing import Standing
 from tui.widgets.progress import download_line
-from tui.words import STATUS_STYLES, harmless, status
+from tui.words import STATUS_STYLES, status
 
 
 class TrialLine(Static):

@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hydra_box.shown.numbers import size
+from hydra_box.shown.text import harmless
 from tui.trial.conversation import Picture, Problem
-from tui.words import harmless
 
 
 class TrialNote(Static):

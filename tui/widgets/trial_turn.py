@@ -13,9 +13,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hydra_box.shown.numbers import size
+from hydra_box.shown.text import harmless
 from tui.trial.conversation import Turn
 from tui.widgets.trial_answer import TrialAnswer
-from tui.words import harmless
 
 NARROWEST: Final = 36
 """Characters of a column that can still be read; with fewer, answers are below one another."""

@@ -10,10 +10,10 @@ from textual.content import Content
 
 from hydra_box.messages import ServiceView, UsageBy, UsagePer, UsageReport
 from hydra_box.shown.numbers import count
+from hydra_box.shown.text import harmless
 from hydra_box.types import Frozen
 from tui.widgets.keys_words import moment
 from tui.widgets.usage_buckets import Bucket, tokens
-from tui.words import harmless
 
 _SPANS: Final = {
     UsagePer.HOUR: "48 hours",

@@ -8,9 +8,9 @@ from typing import ClassVar, Final
 from textual.binding import Binding, BindingType
 
 from hydra_box.messages import UsageReport, UsageTotals
+from hydra_box.shown.text import harmless
 from tui.widgets.live_table import Column, LiveTable, Row, Tinted
 from tui.widgets.usage_buckets import by_id, tokens
-from tui.words import harmless
 
 ALL: Final = "all"
 _PREFIX: Final = "id:"
