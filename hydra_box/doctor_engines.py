@@ -14,7 +14,7 @@ from hydra_box.engines.choice import eligible
 from hydra_box.engines.security import known_hole
 from hydra_box.errors import HydraError
 from hydra_box.messages import BoxStatus
-from hydra_box.types import Accelerator, EngineName, Finding, Gpu, Runtime
+from hydra_box.types import LOCAL_ENGINES, Accelerator, EngineName, Finding, Gpu, Runtime
 
 CHECK = "runtime"
 
@@ -27,7 +27,7 @@ def check_runtimes(
     findings = [_runtime(one) for one in known]
     coming = {
         engine.value
-        for engine in EngineName
+        for engine in LOCAL_ENGINES
         if any(not one.problem and one.verified_at is None for one in eligible(engine, known))
     }
     for engine, runtime in box.runtimes.items():

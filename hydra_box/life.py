@@ -11,6 +11,7 @@ from hydra_box.boot import Boot
 from hydra_box.config import Paths
 from hydra_box.engines.base import Engine
 from hydra_box.errors import DoesNotFit, HydraError
+from hydra_box.gateway.channel import EngineChannel
 from hydra_box.gateway.pool import Pool
 from hydra_box.instances import Instances
 from hydra_box.journal import Journal
@@ -137,8 +138,10 @@ class Lives:
         if instance.state is not S.STARTING:
             return
         self._instances.change(instance.id, state=S.READY, ready_at=self._clock(), reason=None)
-        socket_path = Path(launch.socket_path)
-        self._pool.add_instance(service.id, instance.id, socket_path, launch.options.slots)
+        channel = EngineChannel(Path(launch.socket_path))
+        self._pool.add_instance(
+            service.id, instance.id, channel, launch.options.slots, engine=service.engine
+        )
         self._journal.record(
             "instance.ready",
             f"{instance.id} is ready (pid {process.pid}, {launch.device})",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hydra_box import __version__
 from hydra_box.engines.choice import eligible
 from hydra_box.messages import Attention, BoxStatus, ServiceView
-from hydra_box.types import EngineName, GpuCondition, Machine, Runtime
+from hydra_box.types import LOCAL_ENGINES, EngineName, GpuCondition, Machine, Runtime
 
 if TYPE_CHECKING:
     from hydra_box.box import Box
@@ -44,7 +44,7 @@ def needs_attention(
 
 def runtimes_in_use(runtimes: Sequence[Runtime]) -> dict[str, str | None]:
     """Engine to the best runtime that works (the pinned one, or none), where one is installed."""
-    installed = [engine for engine in EngineName if eligible(engine, runtimes)]
+    installed = [engine for engine in LOCAL_ENGINES if eligible(engine, runtimes)]
     return {engine.value: runtime_in_use(engine, runtimes) for engine in installed}
 
 
@@ -69,7 +69,7 @@ def engines_without_runtime(runtimes: Sequence[Runtime]) -> list[Attention]:
     One that nobody installed is none of them: a plan says when it is needed.
     """
     found = []
-    for engine in EngineName:
+    for engine in LOCAL_ENGINES:
         ours = eligible(engine, runtimes)
         if ours and all(one.problem is not None for one in ours):
             problems = "; ".join(f"{one.id}: {one.problem}" for one in ours)

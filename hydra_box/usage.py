@@ -16,12 +16,12 @@ from datetime import tzinfo
 import msgspec
 
 from hydra_box.errors import HydraError, InvalidRequest
-from hydra_box.gateway.finished import Finished
 from hydra_box.local_zone import LocalZone
 from hydra_box.messages import UsageBy, UsagePer, UsageReport, UsageRow, UsageTotals
 from hydra_box.plan import usage as plan
 from hydra_box.plan.usage import HOUR_SECONDS, UsageHour
 from hydra_box.store import Store
+from hydra_box.types import Outcome, RequestRecord
 
 log = logging.getLogger(__name__)
 
@@ -68,19 +68,19 @@ class UsageBooks:
         self._writing = asyncio.Lock()
         self._writer: asyncio.Task[None] | None = None
 
-    def record(self, finished: Finished) -> None:
+    def record(self, finished: RequestRecord) -> None:
         """Add a request that is over; it is written soon."""
         self._add(
             UsageHour(
                 hour=int(self._clock() // HOUR_SECONDS),
-                key_id=finished.key_id or "",
-                key_name=OWNER if finished.key_id is None else finished.key_name,
+                key_id=finished.key_id,
+                key_name=finished.key_name if finished.key_id else OWNER,
                 service_id=finished.service_id,
                 access_name=finished.access_name,
                 requests=1,
-                failed_requests=int(finished.failed),
-                prompt_tokens=finished.usage.prompt_tokens,
-                completion_tokens=finished.usage.completion_tokens,
+                failed_requests=int(finished.outcome is Outcome.ENGINE_ERROR),
+                prompt_tokens=finished.prompt_tokens,
+                completion_tokens=finished.completion_tokens,
             )
         )
         if self._writer is None:

@@ -27,6 +27,7 @@ from hydra_box.types import (
     ServiceStatus,
 )
 from tests.conftest import DemoBox
+from tests.gateway.harness import add_instance
 from tests.machines import MIB
 from tests.samples import a_service, an_instance
 from tests.waiting import eventually
@@ -108,7 +109,7 @@ async def test_a_sample_tells_what_happened_since_the_one_before(watched: Watche
 
 async def test_requests_under_way_are_those_of_the_moment(watched: Watched, home: Path) -> None:
     endpoint = watched.service("qwen2")
-    watched.pool.add_instance("svc-qwen2", "qwen2-1", home / "none.sock", 1)
+    add_instance(watched.pool, "svc-qwen2", "qwen2-1", home / "none.sock", 1)
     lease = await watched.pool.acquire(endpoint)
     waiting = asyncio.create_task(watched.pool.acquire(endpoint))
     await asyncio.sleep(0)

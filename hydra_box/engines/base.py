@@ -49,7 +49,18 @@ class MemoryReport(Frozen, frozen=True, kw_only=True):
     until it needs the room."""
 
 
-class Engine(Protocol):
+class Dialect(Protocol):
+    """How whoever answers a request speaks: an engine here, or an upstream."""
+
+    def translate_error(self, status: int, body: bytes, headers: Mapping[str, str]) -> HydraError:
+        """An engine's error answer (status 400 and up) as one of ours.
+
+        The same fault reads the same from every engine, and nothing internal shows.
+        """
+        ...
+
+
+class Engine(Dialect, Protocol):
     """One engine: how to start it, how to know that it serves, what its words mean."""
 
     @property
@@ -117,12 +128,5 @@ class Engine(Protocol):
         Raises:
             EngineError: it does not answer, or not in words that are understood.
 
-        """
-        ...
-
-    def translate_error(self, status: int, body: bytes, headers: Mapping[str, str]) -> HydraError:
-        """An engine's error answer (status 400 and up) as one of ours.
-
-        The same fault reads the same from every engine, and nothing internal shows.
         """
         ...

@@ -10,21 +10,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
-from hydra_box.engines.base import Engine
+from hydra_box.engines.base import Dialect
 from hydra_box.errors import EngineError, HydraError
 from hydra_box.gateway.answers import head, send_whole
+from hydra_box.gateway.channel import Answer, InstanceLost
 from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance
 from hydra_box.gateway.exchange import Exchange
 from hydra_box.gateway.interrupt import Interrupt, Interrupted
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.request import InferenceRequest
 from hydra_box.gateway.stream import StreamFilter, Usage, error_frame, read_usage
-from hydra_box.gateway.upstream import Answer, InstanceLost
+from hydra_box.types import EngineName
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Job:
     request: InferenceRequest
     path: str
     endpoint: Endpoint
-    engine: Engine
+    engines: Mapping[EngineName, Dialect]
     pool: Pool
     clock: Callable[[], float]
     started_at: float
@@ -57,6 +58,10 @@ class Job:
     """Of the answer, as its engine counted it, or as it was seen here if that was not told."""
     failed: bool = False
     """The answer broke off; other errors are raised."""
+
+    def dialect(self, lease: Lease) -> Dialect:
+        """What to make of the words of whoever answers."""
+        return self.engines[lease.instance.engine]
 
     def count(self, usage: Usage | None, streamed: int = 0) -> None:
         """Take note of an answer's tokens, ``streamed`` of which were in the rate already."""
@@ -106,7 +111,7 @@ async def _attempt(job: Job, lease: Lease) -> None:
     try:
         with Interrupt() as instance_gone:
             lease.on_lost = instance_gone.fire
-            answer = await lease.instance.upstream.post(job.path, job.request.body)
+            answer = await lease.instance.channel.post(job.path, job.request.body)
             try:
                 await _pass_on(job, lease, answer)
             finally:
@@ -120,7 +125,7 @@ async def _pass_on(job: Job, lease: Lease, answer: Answer) -> None:
         body = await answer.read_all(ERROR_LIMIT_BYTES)
         if answer.status == 503:
             raise InstanceLost("the engine is not ready (its status was 503)")
-        raise job.engine.translate_error(answer.status, body, answer.headers)
+        raise job.dialect(lease).translate_error(answer.status, body, answer.headers)
     if job.request.stream and answer.content_type.startswith(EVENT_STREAM):
         await _pass_on_stream(job, lease, answer)
         return
@@ -153,7 +158,7 @@ async def _pass_on_stream(job: Job, lease: Lease, answer: Answer) -> None:
                     await _begin(job, stream, answer)
                 await send(data, more=True)
             if stream.error is not None:
-                raise _translate_event(job, stream.error)
+                raise _translate_event(job.dialect(lease), stream.error)
     finally:
         job.count(stream.usage(), streamed)
     rest = stream.finish()
@@ -184,9 +189,9 @@ async def _break_off(job: Job, stream: StreamFilter, error: HydraError) -> None:
     await job.exchange.send(end + error_frame(error.body()), more=False)
 
 
-def _translate_event(job: Job, error: bytes) -> HydraError:
+def _translate_event(dialect: Dialect, error: bytes) -> HydraError:
     try:
         status = msgspec.json.decode(error, type=_EngineErrorEvent).error.code
     except msgspec.DecodeError:
         status = 500
-    return job.engine.translate_error(status if 400 <= status <= 599 else 500, error, {})
+    return dialect.translate_error(status if 400 <= status <= 599 else 500, error, {})

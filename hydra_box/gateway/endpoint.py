@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hydra_box.errors import HydraError, ModelNotFound, Unavailable
+from hydra_box.gateway.channel import Channel
+from hydra_box.gateway.queue import Queue
 from hydra_box.gateway.rate import TokenRate
 from hydra_box.gateway.stream import Usage
-from hydra_box.gateway.upstream import Upstream
-from hydra_box.types import Service, ServiceStatus
+from hydra_box.types import EngineName, Service, ServiceStatus
 
 RETRY_AFTER_SECONDS = 5
 
@@ -22,11 +22,23 @@ class PooledInstance:
 
     id: str
     endpoint: Endpoint
-    upstream: Upstream
+    channel: Channel
     slots: int
+    engine: EngineName
+    weight: float = 1.0
+    """Of an upstream: its share beside the service's others."""
     draining: bool = False
+    resting: bool = False
+    """It takes no new request until it is healthy again."""
+    served: int = 0
+    """Requests that it was given."""
     leases: set[Lease] = field(default_factory=set)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether it may be given another one, if it has a free slot."""
+        return not (self.draining or self.resting)
 
 
 @dataclass(eq=False, slots=True)
@@ -39,15 +51,6 @@ class Lease:
 
 
 @dataclass(eq=False, slots=True)
-class Waiter:
-    """A request in the queue."""
-
-    lease: asyncio.Future[Lease]
-    failed: set[PooledInstance]
-    """Instances that already failed at this request."""
-
-
-@dataclass(eq=False, slots=True)
 class Endpoint:
     """A service as the gateway knows it; its counters live as long as the daemon."""
 
@@ -55,7 +58,7 @@ class Endpoint:
     status: ServiceStatus
     reason: str | None
     instances: dict[str, PooledInstance] = field(default_factory=dict)
-    waiters: deque[Waiter] = field(default_factory=deque)
+    queue: Queue = field(default_factory=Queue)
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -75,7 +78,7 @@ class Endpoint:
     @property
     def slots(self) -> int:
         """Room for requests, over all ready instances."""
-        return sum(one.slots for one in self.instances.values() if not one.draining)
+        return sum(one.slots for one in self.instances.values() if one.takes_requests)
 
     def count(self, usage: Usage | None, streamed: int = 0) -> None:
         """Add an answer's tokens, of which ``streamed`` were added to the rate as they came."""
@@ -122,7 +125,7 @@ class Endpoint:
         """The answer when the queue is full, or when the wait in it was too long."""
         fact = (
             f"all {self.slots} slots of {self.access_name!r} are busy "
-            f"and {len(self.waiters)} requests wait"
+            f"and {len(self.queue)} requests wait"
         )
         if waited_seconds is not None:
             fact = f"no slot of {self.access_name!r} became free in {waited_seconds:g} s; {fact}"

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from hydra_box.config import Settings
-from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance, Waiter, stopping
+from hydra_box.gateway.channel import Channel
+from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance, stopping
+from hydra_box.gateway.queue import Waiter
 from hydra_box.gateway.rate import TICK_SECONDS
-from hydra_box.gateway.upstream import Upstream
 from hydra_box.messages import ServiceStats
 from hydra_box.plan.routing import Candidate, choose
-from hydra_box.types import Service, ServiceStatus
+from hydra_box.types import EngineName, Service, ServiceStatus
 
 LAST_BYTES_SECONDS = 2.0
 """What a gone instance had sent may still be read for so long; then its requests fail over."""
@@ -63,13 +63,20 @@ class Pool:
             _refuse_waiting(endpoint)
 
     def add_instance(
-        self, service_id: str, instance_id: str, socket_path: Path, slots: int
+        self,
+        service_id: str,
+        instance_id: str,
+        channel: Channel,
+        slots: int,
+        *,
+        engine: EngineName,
+        weight: float = 1.0,
     ) -> None:
-        """An instance is ready: it takes requests, first of those that wait."""
+        """An instance is ready, or an upstream is set: it takes requests, first of the waiting."""
         endpoint = self._endpoints[service_id]
         if replaced := self._detach(instance_id):
             self._close_later(replaced)
-        instance = PooledInstance(instance_id, endpoint, Upstream(socket_path), slots)
+        instance = PooledInstance(instance_id, endpoint, channel, slots, engine, weight)
         instance.idle.set()
         self._instances[instance_id] = endpoint.instances[instance_id] = instance
         _wake(endpoint, self)
@@ -78,6 +85,12 @@ class Pool:
         """The instance takes no new request."""
         if instance := self._instances.get(instance_id):
             instance.draining = True
+
+    def rest_instance(self, instance_id: str, *, resting: bool) -> None:
+        """The instance takes no new request, or does again; what it has goes on."""
+        if instance := self._instances.get(instance_id):
+            instance.resting = resting
+            _wake(instance.endpoint, self)
 
     async def wait_idle(self, instance_id: str) -> None:
         """Until the instance has no request in flight."""
@@ -114,7 +127,7 @@ class Pool:
         return ServiceStats(
             requests=endpoint.requests,
             requests_in_flight=sum(len(one.leases) for one in endpoint.instances.values()),
-            requests_queued=len(endpoint.waiters),
+            requests_queued=len(endpoint.queue),
             prompt_tokens=endpoint.prompt_tokens,
             completion_tokens=endpoint.completion_tokens,
             last_ttft_seconds=endpoint.last_ttft_seconds,
@@ -134,11 +147,22 @@ class Pool:
 
     # --- leases: used by the relay ----------------------------------------------------------
 
-    async def acquire(self, endpoint: Endpoint, failed: Collection[PooledInstance] = ()) -> Lease:
+    async def acquire(
+        self,
+        endpoint: Endpoint,
+        failed: Collection[PooledInstance] = (),
+        *,
+        flow: str = "",
+        cost: float = 1.0,
+    ) -> Lease:
         """Borrow a slot, waiting in the queue if all are busy.
 
-        ``failed`` are the instances that already failed at this request: it stands at the front of
-        the queue then, and waits for one that comes, too.
+        Args:
+            endpoint: whose slot.
+            failed: the instances that already failed at this request: it stands at the front of the
+                queue then, and waits for one that comes, too.
+            flow: whose request it is; flows are served fairly.
+            cost: tokens that it is thought to take.
 
         Raises:
             Unavailable: no instance is ready, the queue is full, or the wait was too long.
@@ -154,14 +178,15 @@ class Pool:
         if not failed:
             if not endpoint.slots:
                 raise endpoint.not_ready()
-            if len(endpoint.waiters) >= self._settings.queue_limit:
+            if len(endpoint.queue) >= self._settings.queue_limit:
                 raise endpoint.full()
-        return await self._wait(endpoint, set(failed))
+        return await self._wait(endpoint, set(failed), flow, cost)
 
     def lend(self, instance: PooledInstance) -> Lease:
         """A lease on a slot that is known to be free."""
         lease = Lease(instance)
         instance.leases.add(lease)
+        instance.served += 1
         instance.idle.clear()
         self._begin()
         return lease
@@ -192,16 +217,16 @@ class Pool:
         if self._closing:
             await asyncio.wait(self._closing)
 
-    async def _wait(self, endpoint: Endpoint, failed: set[PooledInstance]) -> Lease:
+    async def _wait(
+        self, endpoint: Endpoint, failed: set[PooledInstance], flow: str, cost: float
+    ) -> Lease:
         loop = asyncio.get_running_loop()
-        waiter = Waiter(loop.create_future(), failed)
+        waiter = Waiter(lease=loop.create_future(), failed=failed, flow=flow, cost=cost)
         timeout = self._settings.queue_timeout_seconds
         timers = [loop.call_later(timeout, _expire, endpoint, waiter, timeout)]
         if failed:
-            endpoint.waiters.appendleft(waiter)
             timers.append(loop.call_later(FORGIVE_SECONDS, _forgive, endpoint, waiter, self))
-        else:
-            endpoint.waiters.append(waiter)
+        endpoint.queue.add(waiter)
         self._begin()
         try:
             return await waiter.lease
@@ -213,8 +238,7 @@ class Pool:
         finally:
             for timer in timers:
                 timer.cancel()
-            if waiter in endpoint.waiters:
-                endpoint.waiters.remove(waiter)
+            endpoint.queue.discard(waiter)
             self._end()
 
     def _detach(self, instance_id: str) -> PooledInstance | None:
@@ -245,26 +269,22 @@ def _free(endpoint: Endpoint, failed: Collection[PooledInstance]) -> PooledInsta
     candidates = (
         Candidate(instance_id=one.id, slots=one.slots, in_flight=len(one.leases))
         for one in endpoint.instances.values()
-        if not one.draining
+        if one.takes_requests
     )
     chosen = choose(candidates, excluded)
     return endpoint.instances[chosen.instance_id] if chosen else None
 
 
 def _wake(endpoint: Endpoint, pool: Pool) -> None:
-    """Lend what is free to those who wait, in their order."""
-    passed_over: list[Waiter] = []
-    while endpoint.waiters:
-        waiter = endpoint.waiters.popleft()
-        if waiter.lease.done():
-            continue
-        if instance := _free(endpoint, waiter.failed):
+    """Lend what is free to those who wait."""
+
+    def lend(waiter: Waiter) -> bool:
+        instance = _free(endpoint, waiter.failed)
+        if instance is not None:
             waiter.lease.set_result(pool.lend(instance))
-            continue
-        passed_over.append(waiter)
-        if not waiter.failed:
-            break
-    endpoint.waiters.extendleft(reversed(passed_over))
+        return instance is not None
+
+    endpoint.queue.serve(lend)
 
 
 def _forgive(endpoint: Endpoint, waiter: Waiter, pool: Pool) -> None:
@@ -278,9 +298,7 @@ def _expire(endpoint: Endpoint, waiter: Waiter, waited_seconds: float) -> None:
 
 
 def _refuse_waiting(endpoint: Endpoint) -> None:
-    for waiter in endpoint.waiters:
-        if not waiter.lease.done():
-            waiter.lease.set_exception(endpoint.refusal() or stopping())
+    endpoint.queue.refuse(lambda: endpoint.refusal() or stopping())
 
 
 def _lose(leases: Iterable[Lease]) -> None:
@@ -297,4 +315,4 @@ async def _close_gone(instance: PooledInstance) -> None:
     except TimeoutError:
         _lose(instance.leases)
         await instance.idle.wait()
-    await instance.upstream.close()
+    await instance.channel.close()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from hydra_box.config import Settings
-from hydra_box.engines.base import Engine
+from hydra_box.engines.base import Dialect
 from hydra_box.errors import (
     HydraError,
     MethodNotAllowed,
@@ -27,13 +27,13 @@ from hydra_box.gateway.answers import send_error, send_whole
 from hydra_box.gateway.attempt import Job, run
 from hydra_box.gateway.endpoint import Endpoint, stopping
 from hydra_box.gateway.exchange import ClientGone, Exchange
-from hydra_box.gateway.finished import Finished, Record, forget
+from hydra_box.gateway.finished import Record, forget
 from hydra_box.gateway.interrupt import Interrupt, Interrupted
 from hydra_box.gateway.key_limit import KeyLimit
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.request import LONGEST_MODEL_CHARACTERS, parse
 from hydra_box.keys import KeyRing
-from hydra_box.types import EngineName, ServiceStatus
+from hydra_box.types import EngineName, Outcome, RequestRecord, ServiceStatus
 
 INFERENCE = ("/chat/completions", "/completions", "/embeddings")
 MODELS = "/models"
@@ -47,7 +47,7 @@ class Relay:
         self,
         pool: Pool,
         keys: KeyRing,
-        engines: Mapping[EngineName, Engine],
+        engines: Mapping[EngineName, Dialect],
         settings: Settings,
         *,
         record: Record = forget,
@@ -145,7 +145,7 @@ class Relay:
             request=request,
             path=f"/v1{exchange.path.removeprefix('/v1')}",
             endpoint=endpoint,
-            engine=self._engines[endpoint.service.engine],
+            engines=self._engines,
             pool=self._pool,
             clock=self._clock,
             started_at=started_at,
@@ -164,14 +164,23 @@ class Relay:
         usage, service = job.usage, job.endpoint.service
         job.endpoint.ended += 1
         self._key_limit.charge(caller, usage.prompt_tokens + usage.completion_tokens)
+        outcome = Outcome.ENGINE_ERROR if job.failed else Outcome.OK
         self._record(
-            Finished(
-                key_id=caller.key_id,
+            RequestRecord(
+                id=job.request_id.decode(),
+                at=time.time(),
+                key_id=caller.key_id or "",
                 key_name=caller.name,
+                user_id=caller.owner_id or "",
+                user_name="",
                 service_id=service.id,
                 access_name=service.access_name,
-                failed=job.failed,
-                usage=usage,
+                model=service.base_model,
+                endpoint=job.path.removeprefix("/v1/"),
+                stream=job.request.stream,
+                outcome=outcome,
+                prompt_tokens=usage.prompt_tokens,
+                completion_tokens=usage.completion_tokens,
             )
         )
 

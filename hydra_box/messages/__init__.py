@@ -6,7 +6,13 @@ from hydra_box.messages.attention import Attention
 from hydra_box.messages.base import Request
 from hydra_box.messages.box import BoxStatus
 from hydra_box.messages.engines import InstallEngineRequest, InstallProgress
-from hydra_box.messages.keys import CreatedKey, CreateKeyRequest, KeyView
+from hydra_box.messages.keys import (
+    CreatedKey,
+    CreateKeyRequest,
+    EditKeyRequest,
+    KeyView,
+    RotateKeyRequest,
+)
 from hydra_box.messages.models import (
     DownloadView,
     ImportRequest,
@@ -27,17 +33,23 @@ from hydra_box.messages.services import (
     ServicesUpdate,
     ServiceView,
 )
+from hydra_box.messages.upstreams import EditUpstreamRequest, UpstreamRequest, UpstreamView
 from hydra_box.messages.usage import UsageBy, UsagePer, UsageReport, UsageRow, UsageTotals
+from hydra_box.messages.users import CreateUserRequest, EditUserRequest, UserView
 
 __all__ = [
     "Attention",
     "BoxStatus",
     "CreateKeyRequest",
+    "CreateUserRequest",
     "CreatedKey",
     "DeployRequest",
     "DevicePlan",
     "DownloadView",
+    "EditKeyRequest",
     "EditRequest",
+    "EditUpstreamRequest",
+    "EditUserRequest",
     "ImportRequest",
     "InstallEngineRequest",
     "InstallProgress",
@@ -49,6 +61,7 @@ __all__ = [
     "PullRequest",
     "RemovedModel",
     "Request",
+    "RotateKeyRequest",
     "ScaleRequest",
     "ServiceHistory",
     "ServiceSample",
@@ -56,9 +69,12 @@ __all__ = [
     "ServiceView",
     "ServicesUpdate",
     "StoredModelView",
+    "UpstreamRequest",
+    "UpstreamView",
     "UsageBy",
     "UsagePer",
     "UsageReport",
     "UsageRow",
     "UsageTotals",
+    "UserView",
 ]

@@ -6,12 +6,14 @@ from hydra_box.messages.attention import Attention
 from hydra_box.messages.base import Request
 from hydra_box.messages.models import DownloadView
 from hydra_box.messages.plans import PlanRequest
+from hydra_box.messages.upstreams import UpstreamRequest, UpstreamView
 from hydra_box.types import (
     EngineName,
     Frozen,
     InstanceState,
     MeasuredMemory,
     Modality,
+    Price,
     ServiceStatus,
 )
 
@@ -22,6 +24,14 @@ class DeployRequest(PlanRequest, frozen=True, kw_only=True):
     name: str | None = None
     """The service's name; None: made from the model's."""
     public: bool = False
+    user: str | None = None
+    """Name or id of the user whose service it is; None: the box's owner."""
+    upstreams: tuple[UpstreamRequest, ...] = ()
+    """Remote endpoints that serve it, in the place of instances here; for a public one only."""
+    idle_timeout_seconds: float | None = None
+    """Without a request for so long it falls asleep, and the next one wakes it; None: never."""
+    price: Price | None = None
+    """What its tokens cost; None: for a public service what the catalog says, if it does."""
 
 
 class ScaleRequest(Request, frozen=True, kw_only=True):
@@ -92,6 +102,12 @@ class ServiceView(Frozen, frozen=True, kw_only=True):
     """VISION: it sees images."""
     on_cpu: bool = False
     """Its owner wants it on the CPU, whatever GPUs there are."""
+    owner_name: str = ""
+    asleep: bool = False
+    """Nobody has called it for its idle timeout; the next request wakes it."""
+    idle_timeout_seconds: float | None = None
+    price: Price | None = None
+    upstreams: tuple[UpstreamView, ...] = ()
 
 
 class EditRequest(Request, frozen=True, kw_only=True):
@@ -105,6 +121,9 @@ class EditRequest(Request, frozen=True, kw_only=True):
     quantization: str | None = None
     device: str | None = None
     """``cpu``, or ``auto``: wherever it fits."""
+    idle_timeout_seconds: float | None = None
+    """0: never asleep."""
+    price: Price | None = None
 
 
 class ServicesUpdate(Frozen, frozen=True, kw_only=True):

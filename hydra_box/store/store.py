@@ -25,6 +25,7 @@ from hydra_box.types import (
     Runtime,
     Service,
     StoredModel,
+    Upstream,
     User,
 )
 
@@ -35,6 +36,7 @@ LOCAL_USER_NAME = "local"
 
 USERS = Table("users", User, order="created_at, rowid")
 SERVICES = Table("services", Service, order="created_at, rowid")
+UPSTREAMS = Table("upstreams", Upstream, order="created_at, rowid")
 INSTANCES = Table("instances", Instance, order="created_at, rowid")
 KEYS = Table("keys", ApiKey, order="created_at, rowid")
 EVENTS = Table("events", Event, order="id")
@@ -84,6 +86,38 @@ class Store:
 
         return await self._database.run(find_or_make)
 
+    async def users(self) -> list[User]:
+        """Every user, oldest first."""
+        return await self._database.run(USERS.select)
+
+    async def save_user(self, user: User) -> None:
+        """Insert the user, or replace the one of its id.
+
+        Raises:
+            Conflict: another user has the name.
+
+        """
+
+        def save(db: sqlite_utils.Database) -> None:
+            if USERS.select(db, "name = :name AND id != :id", name=user.name, id=user.id):
+                raise Conflict(
+                    f"the user name {user.name!r} is taken",
+                    hint="choose another name",
+                    param="name",
+                )
+            USERS.save(db, user)
+
+        await self._database.run(save)
+
+    async def delete_user(self, user_id: str) -> None:
+        """Remove the user with its keys, if it is there; it must have no service."""
+
+        def remove(db: sqlite_utils.Database) -> None:
+            db.execute("DELETE FROM keys WHERE owner_id = :id", {"id": user_id})
+            USERS.delete(db, user_id)
+
+        await self._database.run(remove)
+
     # --- services -----------------------------------------------------------
 
     async def services(self) -> list[Service]:
@@ -115,6 +149,20 @@ class Store:
     async def delete_service(self, service_id: str) -> None:
         """Remove the service and its instances' rows, if it is there."""
         await self._database.run(lambda db: SERVICES.delete(db, service_id))
+
+    # --- upstreams ----------------------------------------------------------
+
+    async def upstreams(self) -> list[Upstream]:
+        """Every upstream, oldest first."""
+        return await self._database.run(UPSTREAMS.select)
+
+    async def save_upstream(self, upstream: Upstream) -> None:
+        """Insert the upstream, or replace the one of its id; its service must be there."""
+        await self._database.run(lambda db: UPSTREAMS.save(db, upstream))
+
+    async def delete_upstream(self, upstream_id: str) -> None:
+        """Remove the upstream, if it is there."""
+        await self._database.run(lambda db: UPSTREAMS.delete(db, upstream_id))
 
     # --- instances ----------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hydra_box.types.base import Frozen
 from hydra_box.types.engines import (
+    LOCAL_ENGINES,
     Accelerator,
     EngineName,
     EngineOptions,
@@ -19,7 +20,7 @@ from hydra_box.types.engines import (
     RuntimeSource,
 )
 from hydra_box.types.events import ErrorBody, ErrorDetail, Event, Finding, Severity
-from hydra_box.types.keys import ApiKey, KeyLimits, Scope
+from hydra_box.types.keys import ApiKey, KeyLimits, QuotaPeriod, Scope, TokenQuota
 from hydra_box.types.library import (
     Download,
     DownloadState,
@@ -64,9 +65,13 @@ from hydra_box.types.services import (
     ServiceStatus,
     User,
 )
+from hydra_box.types.upstreams import Upstream
+from hydra_box.types.usage import NANOS, Outcome, Price, RequestRecord
 
 __all__ = [
     "CPU",
+    "LOCAL_ENGINES",
+    "NANOS",
     "Accelerator",
     "Alternative",
     "ApiKey",
@@ -106,11 +111,15 @@ __all__ = [
     "ModelFile",
     "ModelSpec",
     "Offer",
+    "Outcome",
     "Placement",
     "Plan",
     "PlanOutcome",
+    "Price",
     "ProcessExit",
+    "QuotaPeriod",
     "Rejection",
+    "RequestRecord",
     "Runtime",
     "RuntimeSource",
     "Scope",
@@ -120,7 +129,9 @@ __all__ = [
     "Shortfall",
     "StoredAs",
     "StoredModel",
+    "TokenQuota",
     "Transfer",
+    "Upstream",
     "User",
     "WeightFile",
     "WeightFormat",

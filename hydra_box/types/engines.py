@@ -8,10 +8,16 @@ from hydra_box.types.base import Frozen
 
 
 class EngineName(StrEnum):
-    """An inference engine that Hydra Box can run."""
+    """What answers a service's requests."""
 
     LLAMA_CPP = "llama.cpp"
     VLLM = "vllm"
+    UPSTREAM = "upstream"
+    """A remote OpenAI-compatible endpoint: nothing is installed, placed or started."""
+
+
+LOCAL_ENGINES = (EngineName.LLAMA_CPP, EngineName.VLLM)
+"""Those whose processes Hydra Box starts."""
 
 
 class Accelerator(StrEnum):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from hydra_box.types.base import Frozen
 from hydra_box.types.engines import EngineName
 from hydra_box.types.plans import Placement
+from hydra_box.types.usage import Price
 
 
 class ServiceStatus(StrEnum):
@@ -48,6 +49,8 @@ class User(Frozen, frozen=True, kw_only=True):
     """``u-`` and 12 hex digits."""
     name: str
     created_at: float
+    disabled_at: float | None = None
+    """Since when none of its keys opens anything."""
 
 
 class Service(Frozen, frozen=True, kw_only=True):
@@ -63,10 +66,11 @@ class Service(Frozen, frozen=True, kw_only=True):
     base_model: str
     """The MODEL as its owner gave it: a catalog id or a path."""
     model_path: str
+    """Empty: it has no instances of its own, only upstreams; its ``engine`` is UPSTREAM then."""
     quantization: str | None = None
     engine: EngineName
     context_length: int
-    """Tokens each slot can hold."""
+    """Tokens each slot can hold; 0: unknown, it has only upstreams."""
     slots: int
     """Concurrent sequences in one instance."""
     desired_instances: int
@@ -76,6 +80,9 @@ class Service(Frozen, frozen=True, kw_only=True):
     """Its owner lets the model bring Python code, which the engine runs."""
     download_id: str | None = None
     """The download that brings its files; None: they were here."""
+    idle_timeout_seconds: float | None = None
+    """Without a request for so long it falls asleep, and the next one wakes it; None: never."""
+    price: Price | None = None
     desired_state: DesiredState
     created_at: float
 

@@ -20,13 +20,13 @@ from api.openai import create_openai_handler
 from hydra_box.config import Settings
 from hydra_box.daemon import http_server
 from hydra_box.engines import ENGINES
-from hydra_box.gateway.finished import Finished
+from hydra_box.gateway.channel import EngineChannel
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
 from hydra_box.keys import KeyRing
 from hydra_box.messages import CreateKeyRequest
 from hydra_box.store import Store
-from hydra_box.types import DesiredState, EngineName, Service, ServiceStatus, User
+from hydra_box.types import DesiredState, EngineName, RequestRecord, Service, ServiceStatus, User
 from tests.told import Told
 
 WAIT_SECONDS = 10.0
@@ -118,7 +118,7 @@ class Gateway:
     key: str
     http: aiohttp.ClientSession
     stack: AsyncExitStack
-    books: list[Finished]
+    books: list[RequestRecord]
     """Every request that is over, in the order in which they ended."""
     made: int = 0
 
@@ -159,7 +159,7 @@ class Gateway:
         instance_id = name or f"{service.name}-{self.made:08x}"
         path = self.directory / f"{self.made}.sock"
         engine = await self.stack.enter_async_context(FakeEngine(path, answer).serve())
-        self.pool.add_instance(service.id, instance_id, path, slots)
+        add_instance(self.pool, service.id, instance_id, path, slots)
         return engine
 
     def post(
@@ -195,6 +195,14 @@ class Gateway:
         return stats.requests_in_flight == 0 and stats.requests_queued == 0
 
 
+def add_instance(
+    pool: Pool, service_id: str, instance_id: str, socket_path: Path, slots: int
+) -> None:
+    """An engine on a socket is ready."""
+    channel = EngineChannel(socket_path)
+    pool.add_instance(service_id, instance_id, channel, slots, engine=EngineName.LLAMA_CPP)
+
+
 @asynccontextmanager
 async def run_gateway(directory: Path, settings: Settings) -> AsyncIterator[Gateway]:
     """A gateway on a free port of 127.0.0.1, with a key that may call models."""
@@ -206,7 +214,7 @@ async def run_gateway(directory: Path, settings: Settings) -> AsyncIterator[Gate
         key = (await keys.create(CreateKeyRequest(name="tests"), user)).key
         pool = Pool(settings)
         stack.push_async_callback(pool.close)
-        books: list[Finished] = []
+        books: list[RequestRecord] = []
         relay = Relay(pool, keys, ENGINES, settings, record=books.append)
         app = Litestar([create_openai_handler(relay)], openapi_config=None)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hydra_box.types import Service
-from tests.gateway.harness import DONE, Gateway, until
+from tests.gateway.harness import DONE, Gateway, add_instance, until
 from tests.gateway.llama import CONTEXT_LENGTH, SLOTS, Llama, run_llama
 
 CLIENTS = 12
@@ -32,7 +32,7 @@ def process(short_directory: Path) -> Iterator[Llama]:
 async def llama(gateway: Gateway, service: Service, process: Llama) -> Llama:
     """A ready process, in the pool as ``demo-00000000``."""
     await process.ready()
-    gateway.pool.add_instance(service.id, "demo-00000000", process.socket_path, SLOTS)
+    add_instance(gateway.pool, service.id, "demo-00000000", process.socket_path, SLOTS)
     return process
 
 
@@ -108,7 +108,7 @@ async def test_a_killed_engine_costs_no_request_that_had_not_begun(
 ) -> None:
     with run_llama(gateway.directory, service.access_name) as other:
         await other.ready()
-        gateway.pool.add_instance(service.id, "demo-11111111", other.socket_path, SLOTS)
+        add_instance(gateway.pool, service.id, "demo-11111111", other.socket_path, SLOTS)
         asking = [
             asyncio.create_task(gateway.ask(service, messages=HELLO, max_tokens=20))
             for _ in range(CLIENTS)

@@ -13,6 +13,7 @@ from hydra_box.errors import ModelNotFound, Unavailable
 from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance
 from hydra_box.gateway.pool import Pool
 from hydra_box.types import DesiredState, EngineName, Service, ServiceStatus
+from tests.gateway.harness import add_instance
 
 SERVICE = Service(
     id="svc-1",
@@ -57,7 +58,7 @@ async def waiting(pool: Pool, failed: set[PooledInstance] | None = None) -> asyn
 
 async def test_requests_spread_by_least_in_flight(pool: Pool) -> None:
     for name in ("a-1", "a-2", "a-3"):
-        pool.add_instance("svc-1", name, SOCKET, 2)
+        add_instance(pool, "svc-1", name, SOCKET, 2)
     leases = [await pool.acquire(endpoint(pool)) for _ in range(6)]
     assert [pool.in_flight(name) for name in ("a-1", "a-2", "a-3")] == [2, 2, 2]
     assert {lease.instance.id for lease in leases[:3]} == {"a-1", "a-2", "a-3"}
@@ -66,7 +67,7 @@ async def test_requests_spread_by_least_in_flight(pool: Pool) -> None:
 
 
 async def test_release_is_idempotent(pool: Pool) -> None:
-    pool.add_instance("svc-1", "a-1", SOCKET, 2)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 2)
     first, second = [await pool.acquire(endpoint(pool)) for _ in range(2)]
     pool.release(first)
     pool.release(first)
@@ -76,8 +77,8 @@ async def test_release_is_idempotent(pool: Pool) -> None:
 
 
 async def test_the_queue_is_first_in_first_out_and_retries_go_first(pool: Pool) -> None:
-    pool.add_instance("svc-1", "a-1", SOCKET, 1)
-    pool.add_instance("svc-1", "a-2", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-2", SOCKET, 1)
     one, two = [await pool.acquire(endpoint(pool)) for _ in range(2)]
     first, second = await waiting(pool), await waiting(pool)
     retried = await waiting(pool, {one.instance})
@@ -93,10 +94,10 @@ async def test_the_queue_is_first_in_first_out_and_retries_go_first(pool: Pool) 
 
 
 async def test_an_instance_that_comes_wakes_those_who_wait(pool: Pool) -> None:
-    pool.add_instance("svc-1", "a-1", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     tasks = [await waiting(pool) for _ in range(3)]
-    pool.add_instance("svc-1", "a-2", SOCKET, 2)
+    add_instance(pool, "svc-1", "a-2", SOCKET, 2)
     assert {(await task).instance.id for task in tasks[:2]} == {"a-2"}
     pool.release(lease)
     assert (await tasks[2]).instance.id == "a-1"
@@ -105,12 +106,12 @@ async def test_an_instance_that_comes_wakes_those_who_wait(pool: Pool) -> None:
 
 
 async def test_the_next_start_of_an_instance_is_another_one(pool: Pool) -> None:
-    pool.add_instance("svc-1", "a-1", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     pool.release(lease)
     retried = await waiting(pool, {lease.instance})
     await pool.remove_instance("a-1")
-    pool.add_instance("svc-1", "a-1", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     again = await retried
     assert again.instance is not lease.instance
     pool.release(again)
@@ -120,7 +121,7 @@ async def test_a_failed_instance_that_stays_may_try_again(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hydra_box.gateway.pool.FORGIVE_SECONDS", 0.01)
-    pool.add_instance("svc-1", "a-1", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     pool.release(lease)
     again = await asyncio.wait_for(pool.acquire(endpoint(pool), {lease.instance}), 5)
@@ -129,7 +130,7 @@ async def test_a_failed_instance_that_stays_may_try_again(
 
 
 async def test_a_full_queue_refuses(pool: Pool) -> None:
-    pool.add_instance("svc-1", "a-1", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     tasks = [await waiting(pool) for _ in range(3)]
     with pytest.raises(Unavailable, match="all 1 slots of 'u-1/a' are busy and 3 requests wait"):
@@ -144,7 +145,7 @@ async def test_a_full_queue_refuses(pool: Pool) -> None:
 async def test_a_wait_that_is_too_long_is_refused() -> None:
     pool = Pool(Settings(queue_timeout_seconds=0.01))
     pool.put_service(SERVICE, ServiceStatus.RUNNING, None)
-    pool.add_instance("svc-1", "a-1", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     with pytest.raises(Unavailable, match=r"became free in 0\.01 s") as caught:
         await pool.acquire(endpoint(pool))
@@ -155,7 +156,7 @@ async def test_a_wait_that_is_too_long_is_refused() -> None:
 
 
 async def test_a_slot_lent_to_someone_who_leaves_comes_back(pool: Pool) -> None:
-    pool.add_instance("svc-1", "a-1", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     task = await waiting(pool)
     pool.release(lease)
@@ -188,7 +189,7 @@ async def test_a_service_that_cannot_serve_says_why(
 
 
 async def test_those_who_wait_learn_that_the_service_is_gone(pool: Pool) -> None:
-    pool.add_instance("svc-1", "a-1", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     stopped = await waiting(pool)
     pool.put_service(SERVICE, ServiceStatus.STOPPED, None)
@@ -205,8 +206,8 @@ async def test_those_who_wait_learn_that_the_service_is_gone(pool: Pool) -> None
 
 
 async def test_draining(pool: Pool) -> None:
-    pool.add_instance("svc-1", "a-1", SOCKET, 2)
-    pool.add_instance("svc-1", "a-2", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 2)
+    add_instance(pool, "svc-1", "a-2", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     assert lease.instance.id == "a-1"
     pool.drain_instance("a-1")
@@ -232,7 +233,7 @@ async def test_a_gone_instance_calls_its_requests_off(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hydra_box.gateway.pool.LAST_BYTES_SECONDS", 0.01)
-    pool.add_instance("svc-1", "a-1", SOCKET, 1)
+    add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     lost = asyncio.Event()
     lease.on_lost = lost.set

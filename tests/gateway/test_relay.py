@@ -20,6 +20,7 @@ from tests.gateway.harness import (
     USAGE_FRAME,
     Answer,
     Gateway,
+    add_instance,
     begin_stream,
     cut,
     frame,
@@ -149,7 +150,7 @@ async def test_a_stream_that_has_not_begun_goes_elsewhere(gateway: Gateway, bad:
 async def test_an_instance_whose_socket_is_gone_is_passed_over(gateway: Gateway) -> None:
     service = gateway.service()
     gone = gateway.directory / "gone.sock"
-    gateway.pool.add_instance(service.id, "demo-00000000", gone, 4)
+    add_instance(gateway.pool, service.id, "demo-00000000", gone, 4)
     await gateway.engine(service, ok)
     assert (await gateway.ask(service))[0] == 200
 
@@ -161,7 +162,7 @@ async def test_an_engine_that_is_slow_to_accept_is_not_lost(gateway: Gateway) ->
         listener.bind(str(path))
         listener.listen(0)
         fill_backlog(path, others)
-        gateway.pool.add_instance(service.id, "demo-00000000", path, 4)
+        add_instance(gateway.pool, service.id, "demo-00000000", path, 4)
         asking = asyncio.create_task(gateway.ask(service))
         await until(lambda: gateway.pool.in_flight("demo-00000000"), "it is sent")
         app = web.Application()

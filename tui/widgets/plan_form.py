@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Input, Label
 
 from hydra_box.messages import PlanView
-from hydra_box.types import CPU, EngineName, Frozen
+from hydra_box.types import CPU, LOCAL_ENGINES, Frozen
 from tui.widgets.plan_choice import AUTO, Choice, Value
 
 PUBLIC: Final = "public"
@@ -35,7 +35,7 @@ NUMBERS: Final = ("instances", "context_length", "concurrency")
 _PLACEHOLDERS: Final = {"instances": "1"}
 _VALUES: Final = {
     "public": (Value(key=None, text="own keys"), Value(key=PUBLIC, text="every key")),
-    "engine": (AUTO, *(Value(key=one.value, text=one.value) for one in EngineName)),
+    "engine": (AUTO, *(Value(key=one.value, text=one.value) for one in LOCAL_ENGINES)),
     "quantization": (AUTO,),
     "device": (AUTO, Value(key=CPU, text="cpu")),
     "allow_code": (Value(key=None, text="refused"), Value(key=ALLOWED, text="may run here")),

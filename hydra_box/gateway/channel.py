@@ -1,4 +1,7 @@
-"""The way to one instance: HTTP over its UNIX socket, and its faults as one of ours."""
+"""The way to one instance: HTTP over its UNIX socket, and its faults as one of ours.
+
+What the relay needs of a way to whoever answers is ``Channel``; ``remote.py`` has the other one.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import errno
 import io
 import time
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 from yarl import URL
@@ -77,7 +81,24 @@ class Answer:
         self._response.close()
 
 
-class Upstream:
+class Channel(Protocol):
+    """Opens requests at one instance or upstream."""
+
+    async def post(self, path: str, body: bytes) -> Answer:
+        """Send a request; returns when the answer's headers are there.
+
+        Raises:
+            InstanceLost: there is no connection, or it broke before the headers.
+
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close what is left open."""
+        ...
+
+
+class EngineChannel:
     """Opens requests on one instance's socket.
 
     Each request has a connection of its own. Making one on a UNIX socket costs little, a kept one
