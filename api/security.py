@@ -18,16 +18,20 @@ from urllib.parse import urlsplit
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Guard
+from litestar.types import Scope as ASGIScope
 
 from api.trust import is_trusted
 from hydra_box.errors import Forbidden
 from hydra_box.keys import KeyRing
-from hydra_box.types import Scope
+from hydra_box.types import ApiKey, Scope
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 ACCESS = "access"
 """Key of a route's ``opt`` that loosens what the guard asks for."""
+
+_ASKING = "asking-key"
+"""Where in a scope's state the guard leaves the key; nothing that a client sends can reach it."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -56,6 +60,7 @@ def create_guard(keys: KeyRing, bound_hosts: Collection[str]) -> Guard:
         refuse_foreign_host(connection, hosts)
         refuse_foreign_origin(connection)
         key = keys.authenticate(connection.headers.get("authorization"))
+        connection.scope.setdefault("state", {})[_ASKING] = key
         if Scope.ADMIN not in key.scopes:
             raise Forbidden(
                 f"the key {key.name!r} has no admin scope",
@@ -63,6 +68,12 @@ def create_guard(keys: KeyRing, bound_hosts: Collection[str]) -> Guard:
             )
 
     return guard
+
+
+def asking_key(scope: ASGIScope) -> ApiKey | None:
+    """The admin key with which a request of the management API came; None: none was needed."""
+    key: ApiKey | None = scope.get("state", {}).get(_ASKING)
+    return key
 
 
 class HostCheck:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import click
 
-from hydra_box.cli import render
+from hydra_box.cli import render_keys
 from hydra_box.cli.connection import connect
-from hydra_box.cli.expiry import Expiry
+from hydra_box.cli.key_options import Changes, Terms, changed_key, changes, new_key, terms
+from hydra_box.cli.key_values import Span
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put, say
 from hydra_box.cli.verb import Verb, VerbGroup
-from hydra_box.messages import CreateKeyRequest
-from hydra_box.types import KeyLimits, Scope
+from hydra_box.messages import CreatedKey, EditKeyRequest, KeyView
+from hydra_box.shown.numbers import duration
 
 
 @click.group(cls=VerbGroup, examples=("hydra-box keys list",))
 @click.pass_context
 def keys(ctx: click.Context) -> None:
-    """Create, list and revoke API keys."""
+    """Create, list, change, rotate and revoke API keys."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_keys)
 
@@ -29,102 +32,141 @@ def keys(ctx: click.Context) -> None:
         "KEY=$(hydra-box keys create --name my-app)",
         "hydra-box keys create --name laptop --scope inference --scope admin",
         "hydra-box keys create --name guest --expires 30d --model 'public/*'",
+        "hydra-box keys create --name mary-pc --user mary --quota 100000/day --deny '*/big-*'",
     ),
 )
 @click.option("--name", required=True, metavar="NAME", help="What it is for.")
-@click.option(
-    "--scope",
-    "scopes",
-    multiple=True,
-    type=click.Choice([scope.value for scope in Scope]),
-    default=(Scope.INFERENCE.value,),
-    show_default=True,
-    help="What it may do; may be given twice.",
-)
-@click.option(
-    "--expires",
-    type=Expiry(),
-    metavar="WHEN",
-    help="When it ends: in 12h, 30d or 4w, or as the day 2027-01-31 begins [default: never].",
-)
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    metavar="GLOB",
-    help="Access names that it may call: 'public/*'; may be repeated [default: all].",
-)
-@click.option(
-    "--requests-per-minute",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="More are refused [default: no limit].",
-)
-@click.option(
-    "--tokens-per-minute",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Of prompts and answers [default: no limit].",
-)
-@click.option(
-    "--concurrent-requests",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Running or waiting [default: the setting key_concurrency_limit].",
-)
+@terms
 @click.pass_obj
-def create(
-    options: Options,
-    *,
-    name: str,
-    scopes: tuple[str, ...],
-    expires: float | None,
-    models: tuple[str, ...],
-    requests_per_minute: int | None,
-    tokens_per_minute: int | None,
-    concurrent_requests: int | None,
-) -> None:
+def create(options: Options, *, name: str, **given: Unpack[Terms]) -> None:
     """Create a key and print it: this once, only its SHA-256 is kept."""
-    request = CreateKeyRequest(
-        name=name,
-        scopes=tuple(dict.fromkeys(Scope(scope) for scope in scopes)),
-        expires_at=expires,
-        models=models,
-        limits=KeyLimits(
-            requests_per_minute=requests_per_minute,
-            tokens_per_minute=tokens_per_minute,
-            concurrent_requests=concurrent_requests,
-        ),
-    )
+    request = new_key(name, given)
     with connect(options) as client:
         created = client.create_key(request)
-    if options.json:
-        emit(created)
-        return
-    put(created.key)
-    say(f"the key {created.name} ({', '.join(created.scopes)}); it is not shown again")
+    _show_secret(
+        options,
+        created,
+        f"the key {created.name} ({', '.join(created.scopes)}); it is not shown again",
+    )
 
 
 @keys.command("list", cls=Verb, examples=("hydra-box keys list --json",))
 @click.pass_obj
 def list_keys(options: Options) -> None:
-    """List the keys, masked, with their last use."""
+    """List the keys, masked, with their last use and what they may do."""
     with connect(options) as client:
         views = client.keys()
     if options.json:
         emit({"keys": views})
     else:
-        put(render.keys(views))
+        put(render_keys.keys(views))
+
+
+@keys.command("show", cls=Verb, examples=("hydra-box keys show my-app",))
+@click.argument("name")
+@click.pass_obj
+def show(options: Options, name: str) -> None:
+    """Show all that is known of the key NAME (or its id), but its secret."""
+    with connect(options) as client:
+        view = client.key(name)
+    if options.json:
+        emit(view)
+    else:
+        put(render_keys.page(view))
+
+
+@keys.command(
+    "edit",
+    cls=Verb,
+    examples=(
+        "hydra-box keys edit guest --expires 7d --quota 200000/week",
+        "hydra-box keys edit guest --model 'public/*' --deny public/big --name visitor",
+        "hydra-box keys edit guest --expires never --any-model --requests-per-minute none",
+    ),
+)
+@click.argument("name")
+@changes
+@click.pass_obj
+def edit(options: Options, *, name: str, **given: Unpack[Changes]) -> None:
+    """Change the key NAME (or its id): what is not given stays as it is.
+
+    It counts from the next request on; its secret stays, and so do its requests under way.
+    """
+    request = changed_key(given)
+    with connect(options) as client:
+        view = client.edit_key(name, request)
+    _show(options, view)
+
+
+@keys.command(
+    "rotate",
+    cls=Verb,
+    examples=(
+        "KEY=$(hydra-box keys rotate my-app)",
+        "hydra-box keys rotate my-app --grace 24h",
+    ),
+)
+@click.argument("name")
+@click.option(
+    "--grace",
+    type=Span(),
+    default=0.0,
+    metavar="SPAN",
+    help="How long the old secret still opens: 24h, 7d; 90d at most [default: not any more].",
+)
+@click.pass_obj
+def rotate(options: Options, name: str, grace: float) -> None:
+    """Give the key NAME (or its id) a new secret and print that: this once."""
+    with connect(options) as client:
+        created = client.rotate_key(name, grace_seconds=grace)
+    old = f"opens for {duration(grace)} more" if grace else "opens nothing any more"
+    _show_secret(
+        options,
+        created,
+        f"the new secret of the key {created.name}; it is not shown again, and the old one {old}",
+    )
+
+
+@keys.command("disable", cls=Verb, examples=("hydra-box keys disable my-app",))
+@click.argument("name")
+@click.pass_obj
+def disable(options: Options, name: str) -> None:
+    """Disable the key NAME (or its id): it is refused, and its requests end, until enabled."""
+    with connect(options) as client:
+        view = client.edit_key(name, EditKeyRequest(disabled=True))
+    _show(options, view)
+
+
+@keys.command("enable", cls=Verb, examples=("hydra-box keys enable my-app",))
+@click.argument("name")
+@click.pass_obj
+def enable(options: Options, name: str) -> None:
+    """Enable the key NAME (or its id), which was disabled."""
+    with connect(options) as client:
+        view = client.edit_key(name, EditKeyRequest(disabled=False))
+    _show(options, view)
 
 
 @keys.command("revoke", cls=Verb, examples=("hydra-box keys revoke my-app",))
 @click.argument("name")
 @click.pass_obj
 def revoke(options: Options, name: str) -> None:
-    """Revoke the key NAME (or its id): from now on it is refused."""
+    """Revoke the key NAME (or its id), for good: it is refused, and its requests end."""
     with connect(options) as client:
         view = client.revoke_key(name)
+    _show(options, view)
+
+
+def _show(options: Options, view: KeyView) -> None:
     if options.json:
         emit(view)
     else:
-        put(render.keys((view,)))
+        put(render_keys.keys((view,)))
+
+
+def _show_secret(options: Options, created: CreatedKey, words: str) -> None:
+    if options.json:
+        emit(created)
+        return
+    put(created.key)
+    say(words)

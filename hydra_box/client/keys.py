@@ -1,26 +1,19 @@
-"""API keys, and what was used by them."""
+"""API keys."""
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
-from hydra_box.client.base import (
-    API,
-    Calls,
-)
-from hydra_box.errors import NotFound
+from hydra_box.client.base import API, Calls, part_of_path
 from hydra_box.messages import (
     CreatedKey,
     CreateKeyRequest,
+    EditKeyRequest,
     KeyView,
-    UsageBy,
-    UsagePer,
-    UsageReport,
+    RotateKeyRequest,
 )
 
 
 class KeyCalls(Calls):
-    """API keys, and what was used by them."""
+    """API keys."""
 
     def keys(self) -> tuple[KeyView, ...]:
         """Every key, without its secret."""
@@ -30,30 +23,31 @@ class KeyCalls(Calls):
         """Make a key; the answer has its secret, this once."""
         return self._connection.call("POST", f"{API}/keys", CreatedKey, body=request)
 
+    def key(self, name: str) -> KeyView:
+        """One key, by name or id, without its secret."""
+        return self._connection.call("GET", self._path_of_key(name), KeyView)
+
+    def edit_key(self, name: str, request: EditKeyRequest) -> KeyView:
+        """Change a key, by name or id: what the request does not give stays as it is."""
+        return self._connection.call("PATCH", self._path_of_key(name), KeyView, body=request)
+
+    def rotate_key(self, name: str, *, grace_seconds: float = 0.0) -> CreatedKey:
+        """Give a key a new secret, which the answer has, this once; the old opens for the grace."""
+        return self._connection.call(
+            "POST",
+            f"{self._path_of_key(name)}/rotate",
+            CreatedKey,
+            body=RotateKeyRequest(grace_seconds=grace_seconds),
+        )
+
     def revoke_key(self, name: str) -> KeyView:
         """Revoke a key by name or id."""
-        if "/" in name:
-            # Such a name cannot be one part of a path, so the key is asked for by its id.
-            named = [key for key in self.keys() if key.name == name]
-            live_and_newest = max(
-                named, key=lambda key: (key.revoked_at is None, key.created_at), default=None
-            )
-            if live_and_newest is None:
-                raise NotFound(f"there is no key {name!r}", param="name")
-            name = live_and_newest.id
-        return self._connection.call("DELETE", f"{API}/keys/{quote(name, safe='')}", KeyView)
+        return self._connection.call("DELETE", self._path_of_key(name), KeyView)
 
-    def usage(
-        self,
-        *,
-        by: UsageBy = UsageBy.MODEL,
-        per: UsagePer = UsagePer.DAY,
-        since: float | None = None,
-        until: float | None = None,
-    ) -> UsageReport:
-        """What was used; unless ``since`` tells, as long back as the chart of ``per`` is long."""
-        times = {"since": since, "until": until}
-        params = {name: value for name, value in times.items() if value is not None}
-        return self._connection.call(
-            "GET", f"{API}/usage", UsageReport, params={"by": by, "per": per, **params}
-        )
+    def _path_of_key(self, name: str) -> str:
+        return f"{API}/keys/{part_of_path(name, self._key_ids, 'there is no key')}"
+
+    def _key_ids(self) -> dict[str, str]:
+        """By name; of keys that had it one after another, of the live one or else the newest."""
+        last = sorted(self.keys(), key=lambda key: (key.revoked_at is None, key.created_at))
+        return {key.name: key.id for key in last}

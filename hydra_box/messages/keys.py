@@ -64,6 +64,8 @@ class KeyView(Frozen, frozen=True, kw_only=True):
     last_used_at: float | None
     revoked_at: float | None
     disabled_at: float | None = None
+    owner_disabled_at: float | None = None
+    """Since when its user is disabled, and with it this key."""
     expires_at: float | None = None
     models: tuple[str, ...] = ()
     denied_models: tuple[str, ...] = ()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import UNSET, UnsetType
 
 from hydra_box.messages.base import Request
 from hydra_box.types import Frozen
+
+LOCAL_USER_NAME: Final = "local"
+"""The name of the user who is the box's owner, and who keeps it."""
 
 
 class CreateUserRequest(Request, frozen=True, kw_only=True):

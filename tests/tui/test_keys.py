@@ -10,8 +10,8 @@ import pytest
 from textual.widgets import Input
 
 from hydra_box.client import Client
-from hydra_box.messages import CreateKeyRequest, KeyView
-from hydra_box.types import KeyLimits, Scope
+from hydra_box.messages import CreateKeyRequest, EditKeyRequest, EditUserRequest, KeyView
+from hydra_box.types import KeyLimits, QuotaPeriod, Scope, TokenQuota
 from tests.boxes import RunningBox
 from tests.conftest import DemoBox, StartBox
 from tests.tui.conftest import OpenConsole
@@ -73,9 +73,10 @@ async def test_a_key_is_made_used_and_revoked_by_keyboard(
         await it.press("tab")
         await it.type("public/*,*/demo")
         await it.sees("matches 1 of", box.service.access_name)
-        for limit in ("60", "12,000", "2"):
+        for typed in ("nobody/*", "60", "12,000", "2", "5,000/day"):
             await it.press("tab")
-            await it.type(limit)
+            await it.type(typed)
+        await it.sees("5,000 tokens a day, of public services")
         await it.press("enter")
 
         text = await it.sees(f"The key {name} is made", "not shown again", "c: copy")
@@ -87,7 +88,10 @@ async def test_a_key_is_made_used_and_revoked_by_keyboard(
         assert secret in text
         await it.press("escape")
 
-        text = await it.sees(name, "● valid", "in 30 d", "60 requests/min")
+        text = await it.sees(
+            *(name, "● valid", "in 30 d", "60 requests/min", "5,000 tokens a day (0 used)"),
+            *("denied", "nobody/*: matches none of"),
+        )
         assert secret not in text
         made = find(box, name)
         assert made.scopes == (Scope.INFERENCE, Scope.ADMIN)
@@ -95,6 +99,8 @@ async def test_a_key_is_made_used_and_revoked_by_keyboard(
         assert made.limits == KeyLimits(
             requests_per_minute=60, tokens_per_minute=12_000, concurrent_requests=2
         )
+        assert made.denied_models == ("nobody/*",)
+        assert made.quota == TokenQuota(tokens=5000, period=QuotaPeriod.DAY)
         assert made.expires_at is not None
         assert ask(box, secret).status_code == HTTPStatus.OK
         await it.press("r")
@@ -129,9 +135,12 @@ async def test_what_is_wrong_is_told_at_its_field_while_it_is_typed(
         await it.press("tab")
         await it.type("nobody/*")
         await it.sees("matches none of")
-        await it.press("tab")
+        await it.press("tab", "tab")
         await it.type("12k")
         await it.sees("'12k' is no whole number")
+        await it.press("tab", "tab", "tab")
+        await it.type("5/year")
+        await it.sees("'year' is no period; type 100000, or 100000/day")
         await it.press("enter")
         # Nothing was sent, and the keyboard is in the first field that is wrong.
         assert isinstance(it.screen, NewKeyDialog)
@@ -233,3 +242,26 @@ async def test_what_another_client_does_shows_by_itself(
         await it.sees("0 valid keys, 1 expired, 1 revoked")
         running.client.revoke_key("elsewhere")
         await it.sees("2 revoked")
+
+
+async def test_disabled_keys_and_users_show_by_themselves(
+    start_box: StartBox, tmp_path: Path
+) -> None:
+    running = start_box()
+    client = running.client
+    async with console(connect_to(running), tmp_path) as it:
+        await it.press("3")
+        await it.sees("No keys yet")
+        client.create_user("mary")
+        client.create_key(CreateKeyRequest(name="hers", user="mary"))
+        await it.sees("1 valid key", "may call models, for mary")
+        client.edit_key("hers", EditKeyRequest(disabled=True))
+        await it.sees("0 valid keys, 1 disabled", "○ disabled", "disabled  2")
+        client.edit_key("hers", EditKeyRequest(disabled=False))
+        await it.sees("1 valid key", "● valid")
+        client.edit_user("mary", EditUserRequest(disabled=True))
+        await it.sees("0 valid keys, 1 disabled", "disabled  its user since")
+        client.rotate_key("hers", grace_seconds=3600)
+        await it.sees("rotated   its old secret opens until")
+        client.delete_user("mary")
+        await it.sees("No keys yet")

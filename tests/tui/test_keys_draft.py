@@ -8,7 +8,7 @@ import pytest
 
 from hydra_box.errors import InvalidRequest
 from hydra_box.messages import CreateKeyRequest, KeyView
-from hydra_box.types import KeyLimits, Scope
+from hydra_box.types import KeyLimits, QuotaPeriod, Scope, TokenQuota
 from tui.widgets.keys_draft import (
     HIGHEST_LIMIT,
     KeyDraft,
@@ -17,6 +17,7 @@ from tui.widgets.keys_draft import (
     read_limit,
     read_models,
     read_name,
+    read_quota,
     told_expiry,
 )
 from tui.widgets.keys_words import KeyState, ends, limits, state_of
@@ -104,6 +105,26 @@ def test_another_limit_is_refused(text: str) -> None:
         read_limit(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "quota"),
+    [
+        ("", None),
+        ("  ", None),
+        ("5", TokenQuota(tokens=5)),
+        ("10,000/day", TokenQuota(tokens=10_000, period=QuotaPeriod.DAY)),
+        (" 7 / MONTH ", TokenQuota(tokens=7, period=QuotaPeriod.MONTH)),
+    ],
+)
+def test_a_quota_is_of_a_period_or_in_all(text: str, quota: TokenQuota | None) -> None:
+    assert read_quota(text) == quota
+
+
+@pytest.mark.parametrize("text", ["/day", "5/", "5/year", "0/day", "5k", "day"])
+def test_another_quota_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        read_quota(text)
+
+
 def test_models_are_globs_between_commas() -> None:
     assert read_models(" public/*, */demo,,public/* ") == ("public/*", "*/demo")
     with pytest.raises(InvalidRequest, match="no glob"):
@@ -122,26 +143,46 @@ def test_a_draft_becomes_a_request() -> None:
         scopes=(Scope.INFERENCE, Scope.ADMIN),
         expires="7d",
         models="public/*",
+        denied="*/big, */huge",
         requests_per_minute="60",
         concurrent_requests="2",
+        quota="1,000 / Week",
     )
     assert read_draft(draft, (), NOW) == CreateKeyRequest(
         name="my-app",
         scopes=(Scope.INFERENCE, Scope.ADMIN),
         expires_at=NOW + 7 * DAY,
         models=("public/*",),
+        denied_models=("*/big", "*/huge"),
         limits=KeyLimits(requests_per_minute=60, concurrent_requests=2),
+        quota=TokenQuota(tokens=1000, period=QuotaPeriod.WEEK),
     )
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    draft = KeyDraft(name="", scopes=(), expires="gone", models="x" * 200, tokens_per_minute="many")
+    draft = KeyDraft(
+        name="",
+        scopes=(),
+        expires="gone",
+        models="x" * 200,
+        denied="\x1b",
+        tokens_per_minute="many",
+        quota="5/year",
+    )
     problems = read_draft(draft, (), NOW)
     assert isinstance(problems, dict)
-    assert list(problems) == ["name", "scopes", "expires", "models", "tokens_per_minute"]
+    assert list(problems) == [
+        *("name", "scopes", "expires", "models", "denied", "tokens_per_minute", "quota")
+    ]
 
 
-def _key(*, expires_at: float | None = None, revoked_at: float | None = None) -> KeyView:
+def _key(
+    *,
+    expires_at: float | None = None,
+    revoked_at: float | None = None,
+    disabled_at: float | None = None,
+    owner_disabled_at: float | None = None,
+) -> KeyView:
     return KeyView(
         id="key-1",
         name="app",
@@ -151,6 +192,8 @@ def _key(*, expires_at: float | None = None, revoked_at: float | None = None) ->
         created_at=0.0,
         last_used_at=None,
         revoked_at=revoked_at,
+        disabled_at=disabled_at,
+        owner_disabled_at=owner_disabled_at,
         expires_at=expires_at,
     )
 
@@ -161,7 +204,9 @@ def _key(*, expires_at: float | None = None, revoked_at: float | None = None) ->
         (_key(), KeyState.VALID),
         (_key(expires_at=NOW + 1), KeyState.VALID),
         (_key(expires_at=NOW), KeyState.EXPIRED),
-        (_key(expires_at=NOW - 1, revoked_at=NOW), KeyState.REVOKED),
+        (_key(disabled_at=NOW), KeyState.DISABLED),
+        (_key(owner_disabled_at=NOW, expires_at=NOW - 1), KeyState.DISABLED),
+        (_key(expires_at=NOW - 1, disabled_at=NOW, revoked_at=NOW), KeyState.REVOKED),
     ],
 )
 def test_the_state_of_a_key(key: KeyView, state: KeyState) -> None:

@@ -27,8 +27,8 @@ from tui.widgets.keys_pane import KeyPane
 from tui.widgets.keys_table import KeysTable
 from tui.widgets.keys_words import KeyState, state_of
 
-_TELLING: Final = "key."
-"""Events of this kind tell that a key came or went; none tells of its use."""
+_TELLING: Final = ("key.", "user.")
+"""Events of these kinds tell that a key came, went or changed; none tells of its use."""
 
 
 class KeysScreen(BoxScreen):
@@ -175,6 +175,8 @@ class KeysScreen(BoxScreen):
 
     def _told(self, states: Counter[KeyState], shown: int, seen: int) -> Content:
         words = [count(states[KeyState.VALID], "valid key")]
+        if disabled := states[KeyState.DISABLED]:
+            words.append(f"{disabled} disabled")
         if expired := states[KeyState.EXPIRED]:
             words.append(f"{expired} expired")
         if revoked := states[KeyState.REVOKED]:

@@ -13,6 +13,7 @@ from textual.widgets import Button, Checkbox, Input
 
 from hydra_box.errors import HydraError, InvalidRequest
 from hydra_box.messages import CreatedKey, CreateKeyRequest
+from hydra_box.shown.keys import quota
 from tui.screens.base import Dialog
 from tui.screens.keys_secret import SecretDialog
 from tui.widgets.keys_draft import (
@@ -25,6 +26,7 @@ from tui.widgets.keys_draft import (
     read_limit,
     read_models,
     read_name,
+    read_quota,
     told_expiry,
 )
 from tui.widgets.keys_field import ExpiryField, KeyField, Note, ScopesField
@@ -35,7 +37,7 @@ _LIMIT_TITLES: Final = {
     "tokens_per_minute": "Tokens/min",
     "concurrent_requests": "At once",
 }
-_PARAMS: Final = {"expires_at": "expires"}
+_PARAMS: Final = {"expires_at": "expires", "denied_models": "denied", "quota.tokens": "quota"}
 """What the box calls a field, where it is not called the same here."""
 
 
@@ -77,8 +79,10 @@ class NewKeyDialog(Dialog):
                 yield ScopesField(draft.scopes)
                 yield ExpiryField("expires", "Expires", draft.expires, placeholder=NEVER)
                 yield KeyField("models", "Models", draft.models, placeholder="all")
+                yield KeyField("denied", "Denied", draft.denied, placeholder="none")
                 for field, title in _LIMIT_TITLES.items():
                     yield KeyField(field, title, getattr(draft, field), placeholder="no limit")
+                yield KeyField("quota", "Quota", draft.quota, placeholder="no quota")
                 yield Note(id="why")
             with Horizontal(classes="buttons"):
                 yield Button("Create", id="create", variant="primary", compact=True)
@@ -86,7 +90,7 @@ class NewKeyDialog(Dialog):
 
     def on_mount(self) -> None:
         """Say what the values mean, and follow the services that the globs match."""
-        self.session.services_changed.subscribe(self, lambda _: self._tell("models"))
+        self.session.services_changed.subscribe(self, lambda _: self._tell_globs())
         for field in ("expires", "models"):
             self._tell(field)
         self.query_one("#name", Input).focus()
@@ -159,6 +163,10 @@ class NewKeyDialog(Dialog):
         typed = {field.field: field.input.value for field in self.query(KeyField)}
         return KeyDraft(scopes=self.query_one(ScopesField).scopes, **typed)
 
+    def _tell_globs(self) -> None:
+        for field in ("models", "denied"):
+            self._tell(field)
+
     def _tell(self, field: str) -> None:
         """What the value of a field means now, or what is wrong with it."""
         value = self.query_one(f"#{field}", Input).value
@@ -177,11 +185,17 @@ class NewKeyDialog(Dialog):
             return told_expiry(read_expiry(value, now), now)
         elif field in LIMIT_FIELDS:
             read_limit(value)
+        elif field == "quota":
+            return self._note_of_quota(value)
         elif globs := read_models(value):
             return told_matches(globs, self.session.state.services.values())
-        else:
+        elif field == "models":
             return "every service; or globs of access names: public/*, */demo"
         return ""
+
+    def _note_of_quota(self, value: str) -> str:
+        of = read_quota(value)
+        return f"{quota(of)}, of public services" if of else ""
 
     def _refuse(self, field: str, problem: str) -> None:
         if field == "scopes":

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from hydra_box.errors import InvalidRequest
 from hydra_box.messages import CreateKeyRequest
-from hydra_box.types import Frozen, KeyLimits, Scope
+from hydra_box.types import Frozen, KeyLimits, QuotaPeriod, Scope, TokenQuota
 from tui.widgets.keys_words import moment
 from tui.words import span
 
@@ -25,6 +25,7 @@ PRESETS: Final = (NEVER, "7d", "30d", "90d")
 
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _SPAN: Final = re.compile(r"(\d{1,6})\s*(h|d|w|hours?|days?|weeks?)?", re.ASCII | re.IGNORECASE)
+_QUOTAS: Final = "type 100000, or 100000/day, /week or /month"
 _EXAMPLES: Final = "type never, 30d, 12h, 2w or a date like 2027-01-31"
 
 
@@ -38,9 +39,11 @@ class KeyDraft(Frozen, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...] = (Scope.INFERENCE,)
     expires: str = NEVER
     models: str = ""
+    denied: str = ""
     requests_per_minute: str = ""
     tokens_per_minute: str = ""
     concurrent_requests: str = ""
+    quota: str = ""
 
 
 def read_name(text: str, taken: Collection[str]) -> str:
@@ -142,6 +145,24 @@ def read_limit(text: str) -> int | None:
     return int(typed)
 
 
+def read_quota(text: str) -> TokenQuota | None:
+    """Tokens in all, or a day, week or month; None: there is no quota.
+
+    Raises:
+        InvalidRequest: it is no number with or without a period.
+
+    """
+    number, slash, period = text.strip().casefold().partition("/")
+    tokens = read_limit(number)
+    if slash and period.strip() not in set(QuotaPeriod):
+        raise InvalidRequest(f"{period.strip()!r} is no period", hint=_QUOTAS)
+    if tokens is None:
+        if slash:
+            raise InvalidRequest(f"{text.strip()!r} is no quota", hint=_QUOTAS)
+        return None
+    return TokenQuota(tokens=tokens, period=QuotaPeriod(period.strip() or QuotaPeriod.TOTAL))
+
+
 def read_draft(
     draft: KeyDraft, taken: Collection[str], now: float
 ) -> CreateKeyRequest | dict[str, str]:
@@ -160,12 +181,14 @@ def read_draft(
         scopes=get("scopes", lambda: read_scopes(draft.scopes), ()),
         expires_at=get("expires", lambda: read_expiry(draft.expires, now), None),
         models=get("models", lambda: read_models(draft.models), ()),
+        denied_models=get("denied", lambda: read_models(draft.denied), ()),
         limits=KeyLimits(
             **{
                 field: get(field, partial(read_limit, getattr(draft, field)), None)
                 for field in LIMIT_FIELDS
             }
         ),
+        quota=get("quota", lambda: read_quota(draft.quota), None),
     )
     return problems or request
 

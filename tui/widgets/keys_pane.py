@@ -8,13 +8,13 @@ from typing import Final
 from textual.content import Content
 from textual.widgets import Static
 
-from hydra_box.messages import KeyView, ServiceView
+from hydra_box.messages import LOCAL_USER_NAME, KeyView, ServiceView
+from hydra_box.shown.keys import quota_and_use
 from hydra_box.shown.numbers import count
 from hydra_box.shown.text import harmless
 from tui.widgets.keys_words import (
     MARKS,
     STYLES,
-    KeyState,
     ends,
     limits,
     matching,
@@ -55,16 +55,33 @@ def _lines(key: KeyView, services: Iterable[ServiceView], now: float) -> Iterato
         (f"{MARKS[state]} {state.value}", STYLES[state]),
         f"  {key.masked}  {key.id}",
     )
-    yield Content(f"may {may(key.scopes)}")
+    yield Content(f"may {may(key.scopes)}{_owner(key)}")
+    services = tuple(services)
     yield Content(f"models    {_models(key, services)}")
+    if denied := key.denied_models:
+        yield Content(f"denied    {harmless(', '.join(denied))}: {told_matches(denied, services)}")
     yield Content(f"limits    {', '.join(limits(key.limits)) or 'none of its own'}")
+    if key.quota is not None:
+        yield Content(f"quota     {quota_and_use(key)}")
+    made_by = f" by {harmless(key.created_by)}" if key.created_by else ""
     yield Content(
-        f"created   {moment(key.created_at)} ({ago(key.created_at, now)}), "
+        f"created   {moment(key.created_at)} ({ago(key.created_at, now)}){made_by}, "
         f"last used {ago(key.last_used_at, now)}"
     )
     yield Content(f"expires   {_end(key.expires_at, now)}")
-    if key.revoked_at is not None:
-        yield Content.styled(f"revoked   {_end(key.revoked_at, now)}", STYLES[KeyState.REVOKED])
+    if key.previous_until is not None:
+        yield Content(f"rotated   its old secret opens until {_end(key.previous_until, now)}")
+    for word, at in (("revoked", key.revoked_at), ("disabled", key.disabled_at)):
+        if at is not None:
+            yield Content.styled(f"{word:10}{_end(at, now)}", STYLES[state])
+    if key.owner_disabled_at is not None:
+        told = f"its user since {_end(key.owner_disabled_at, now)}"
+        yield Content.styled(f"disabled  {told}", STYLES[state])
+
+
+def _owner(key: KeyView) -> str:
+    """Whose it is, where that is not who has the box."""
+    return "" if key.owner_name in ("", LOCAL_USER_NAME) else f", for {harmless(key.owner_name)}"
 
 
 def _end(at: float | None, now: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from hydra_box.messages import KeyView
+from hydra_box.shown.keys import quota_and_use
 from tui.widgets.keys_words import (
     MARKS,
     SOON_SECONDS,
@@ -13,6 +14,7 @@ from tui.widgets.keys_words import (
     KeyState,
     ends,
     limits,
+    models,
     scopes,
     state_of,
 )
@@ -22,7 +24,7 @@ from tui.words import ago
 _COLUMNS: Final = (
     Column(id="name", title="NAME", width=13, stretches=True),
     Column(id="masked", title="KEY", width=11),
-    Column(id="state", title="STATE", width=9),
+    Column(id="state", title="STATE", width=10),
     Column(id="scopes", title="SCOPES", width=9),
     Column(id="created", title="CREATED", width=10, from_width=100),
     Column(id="used", title="LAST USED", width=10),
@@ -59,8 +61,8 @@ def _row(key: KeyView, now: float) -> Row:
         "created": Tinted(text=ago(key.created_at, now), tone=tone),
         "used": Tinted(text=ago(key.last_used_at, now), tone=tone),
         "expires": _expires(key, now, tone),
-        "models": Tinted(text=", ".join(key.models) or "all", tone=tone),
-        "limits": Tinted(text=", ".join(limits(key.limits)) or "none", tone=tone),
+        "models": Tinted(text=models(key), tone=tone),
+        "limits": Tinted(text=_limits(key), tone=tone),
     }
 
 
@@ -68,6 +70,11 @@ def _expires(key: KeyView, now: float, tone: str) -> Cell:
     at = key.expires_at
     soon = at is not None and at - now < SOON_SECONDS
     return Tinted(text=ends(at, now), tone="warning" if soon and not tone else tone)
+
+
+def _limits(key: KeyView) -> str:
+    told = (*limits(key.limits), *([quota_and_use(key)] if key.quota else []))
+    return ", ".join(told) or "none"
 
 
 def _text(row: Row) -> str:

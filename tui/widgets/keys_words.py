@@ -20,14 +20,27 @@ class KeyState(StrEnum):
     """Whether a key opens anything; the worst last."""
 
     VALID = "valid"
+    DISABLED = "disabled"
+    """By itself, or with its user."""
     EXPIRED = "expired"
     REVOKED = "revoked"
 
 
-MARKS: Final = {KeyState.VALID: "●", KeyState.EXPIRED: "◌", KeyState.REVOKED: "✗"}
-TONES: Final = {KeyState.VALID: "success", KeyState.EXPIRED: "warning", KeyState.REVOKED: "dim"}
+MARKS: Final = {
+    KeyState.VALID: "●",
+    KeyState.DISABLED: "○",
+    KeyState.EXPIRED: "◌",
+    KeyState.REVOKED: "✗",
+}
+TONES: Final = {
+    KeyState.VALID: "success",
+    KeyState.DISABLED: "warning",
+    KeyState.EXPIRED: "warning",
+    KeyState.REVOKED: "dim",
+}
 STYLES: Final = {
     KeyState.VALID: "$text-success",
+    KeyState.DISABLED: "$text-warning",
     KeyState.EXPIRED: "$text-warning",
     KeyState.REVOKED: "$text-muted",
 }
@@ -37,6 +50,8 @@ def state_of(key: KeyView, now: float) -> KeyState:
     """Its state at that time."""
     if key.revoked_at is not None:
         return KeyState.REVOKED
+    if key.disabled_at is not None or key.owner_disabled_at is not None:
+        return KeyState.DISABLED
     if key.expires_at is not None and key.expires_at <= now:
         return KeyState.EXPIRED
     return KeyState.VALID
@@ -73,6 +88,12 @@ def limits(of: KeyLimits) -> Iterator[str]:
         yield f"{of.tokens_per_minute:,} tokens/min"
     if of.concurrent_requests is not None:
         yield f"{of.concurrent_requests:,} at once"
+
+
+def models(of: KeyView) -> str:
+    """What it may call, short enough for a table: ``public/*, not */big``."""
+    allowed = ", ".join(of.models) or "all"
+    return f"{allowed}, not {', '.join(of.denied_models)}" if of.denied_models else allowed
 
 
 def matching(globs: Sequence[str], services: Iterable[ServiceView]) -> list[str]:

@@ -21,9 +21,9 @@ from hydra_box.errors import (
     StateError,
     Unauthenticated,
 )
-from hydra_box.keys import (
+from hydra_box.keys import KeyRing
+from hydra_box.keys.secrets import (
     LONGEST_CREDENTIAL,
-    KeyRing,
     hash_secret,
     make_secret,
     mask_secret,
@@ -31,7 +31,8 @@ from hydra_box.keys import (
 )
 from hydra_box.messages import CreatedKey, CreateKeyRequest
 from hydra_box.store import Store
-from hydra_box.types import KeyLimits, Scope, User
+from hydra_box.types import KeyLimits, QuotaPeriod, Scope, TokenQuota, User
+from hydra_box.users import Users
 from tests.told import Told
 
 INFERENCE = (Scope.INFERENCE,)
@@ -43,6 +44,15 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+async def load_ring(store: Store, clock: Clock) -> KeyRing:
+    """The keys of that store, as a daemon that starts reads them."""
+    users = Users(store, record=Told(), clock=clock)
+    await users.load()
+    ring = KeyRing(store, users=users, record=Told(), clock=clock)
+    await ring.load()
+    return ring
 
 
 @pytest.fixture
@@ -64,9 +74,7 @@ async def owner(store: Store) -> User:
 
 @pytest_asyncio.fixture
 async def ring(store: Store, clock: Clock) -> KeyRing:
-    loaded = KeyRing(store, record=Told(), clock=clock)
-    await loaded.load()
-    return loaded
+    return await load_ring(store, clock)
 
 
 async def make(
@@ -173,7 +181,7 @@ async def test_hash_and_mask_do_not_authenticate(ring: KeyRing, owner: User) -> 
             ring.authenticate(f"Bearer {wrong}")
 
 
-def _everything_in(directory: Path) -> bytes:
+def everything_in(directory: Path) -> bytes:
     return b"".join(file.read_bytes() for file in directory.iterdir())
 
 
@@ -191,7 +199,7 @@ async def test_a_new_key_works_and_its_secret_is_nowhere(
     assert stored.sha256 == hash_secret(created.key)
     assert stored.masked == f"{created.key[:4]}...{created.key[-4:]}"
     await store.close()
-    assert created.key.encode() not in _everything_in(tmp_path)
+    assert created.key.encode() not in everything_in(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -256,6 +264,10 @@ async def test_a_key_that_could_not_be_stored_is_not_kept(
         ({"models": ("x" * 129,)}, "a glob of models has 129 characters", "models"),
         ({"models": ("a\nb",)}, "is not valid", "models"),
         ({"models": ("\x1b[31m",)}, "is not valid", "models"),
+        ({"models": ("a",) * 2 + tuple(map(str, range(100)))}, "has 101 globs", "models"),
+        ({"denied_models": ("",)}, "a glob of models has 0 characters", "denied_models"),
+        ({"quota": TokenQuota(tokens=0)}, "the quota is 0 tokens", "quota.tokens"),
+        ({"quota": TokenQuota(tokens=10**13)}, "10,000,000,000,000 tokens", "quota.tokens"),
         (
             {"limits": KeyLimits(requests_per_minute=0)},
             "requests_per_minute is 0",
@@ -285,18 +297,22 @@ async def test_a_key_with_impossible_terms_is_refused(
 async def test_terms_are_kept_and_shown(
     ring: KeyRing, store: Store, owner: User, clock: Clock
 ) -> None:
-    limits = KeyLimits(requests_per_minute=60, tokens_per_minute=10**6, concurrent_requests=1)
-    globs = ("public/*", "u-1/x", "public/*")
-    created = await make(
-        ring, "guest", INFERENCE, owner, expires_at=1000.5, models=globs, limits=limits
-    )
-    again = KeyRing(store, record=Told(), clock=clock)
-    await again.load()
+    terms = {
+        "expires_at": 1000.5,
+        "models": ("public/*", "u-1/x"),
+        "denied_models": ("*/big",),
+        "limits": KeyLimits(requests_per_minute=60, tokens_per_minute=10**6, concurrent_requests=1),
+        "quota": TokenQuota(tokens=10**6, period=QuotaPeriod.WEEK),
+    }
+    twice = {"models": ("public/*", "u-1/x", "public/*"), "denied_models": ("*/big", "*/big")}
+    created = await make(ring, "guest", INFERENCE, owner, **terms | twice)
+    again = await load_ring(store, clock)
     (view,) = again.list()
     assert (view,) == ring.list()
-    assert (view.expires_at, view.models, view.limits) == (1000.5, ("public/*", "u-1/x"), limits)
     key = again.authenticate(f"Bearer {created.key}")
-    assert (key.expires_at, key.models, key.limits) == (view.expires_at, view.models, limits)
+    for name, value in terms.items():
+        assert getattr(view, name) == getattr(key, name) == value
+    assert (view.owner_name, view.created_by) == ("local", "")
 
 
 async def test_an_expired_key_is_told_when_it_ended(
@@ -336,8 +352,7 @@ async def test_a_revoked_key_is_refused_at_once_and_for_good(
     assert caught.value.hint
     view = await revoking
     assert view.revoked_at == 2000.0
-    again = KeyRing(store, record=Told())
-    await again.load()
+    again = await load_ring(store, clock)
     with pytest.raises(Unauthenticated, match="was revoked"):
         again.authenticate(f"Bearer {created.key}")
 
@@ -445,8 +460,7 @@ async def test_a_key_is_the_same_after_a_restart(
     ring: KeyRing, store: Store, owner: User, clock: Clock
 ) -> None:
     created = await make(ring, "laptop", (Scope.ADMIN,), owner)
-    again = KeyRing(store, record=Told(), clock=clock)
-    await again.load()
+    again = await load_ring(store, clock)
     assert again.list() == ring.list()
     key = again.authenticate(f"Bearer {created.key}")
     assert key == msgspec.structs.replace(key, id=created.id, scopes=(Scope.ADMIN,))

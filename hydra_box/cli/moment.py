@@ -1,4 +1,4 @@
-"""When a key is to end, as one types it."""
+"""A moment in the past, as one types it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SPAN: Final = re.compile(r"(\d{1,6})([hdw])", re.ASCII)
 _SECONDS: Final = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
-class Expiry(click.ParamType[float]):
-    """A span from now (``12h``, ``30d``, ``4w``), or a date of this machine's time zone."""
+class Moment(click.ParamType[float]):
+    """So long ago (``12h``, ``30d``, ``4w``), or a date of this machine's time zone."""
 
-    name = "expiry"
+    name = "moment"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -25,7 +25,7 @@ class Expiry(click.ParamType[float]):
         if isinstance(value, float):
             return value
         if span := _SPAN.fullmatch(value):
-            return time.time() + int(span[1]) * _SECONDS[span[2]]
+            return max(0.0, time.time() - int(span[1]) * _SECONDS[span[2]])
         try:
             return datetime.fromisoformat(value).timestamp()
         except (ValueError, OverflowError, OSError):
