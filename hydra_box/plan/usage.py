@@ -1,51 +1,156 @@
-"""What was used, from hours to the rows of a report.
+"""What was used: from requests to spans of time, and from those to the rows of a report.
 
-The books are kept in hours of UTC, which are the same wherever the box stands; days, weeks and
-months are those of its own time zone. An hour belongs to the one in which it begins.
+The books are kept in minutes, hours and days of UTC, which are the same wherever the box stands;
+the days, weeks and months of a report and of a quota are those of its own time zone. A span
+belongs to the one in which it begins, and a minute goes where its hour goes, so that a report does
+not change when minutes become hours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
+from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from hydra_box.types import Frozen
+from hydra_box.types import NANOS, Frozen, Outcome, Price, QuotaPeriod, RequestRecord
 
+MINUTE_SECONDS = 60
 HOUR_SECONDS = 3600
+DAY_SECONDS = 86_400
+
+PUBLIC = "public/"
+"""What the access names of public services begin with: those count against a quota."""
+
+OWNER = "(owner)"
+"""The key's name where none was needed: the box's owner, over the management socket."""
+
+UNKNOWN = "(unknown)"
+"""The user's name in rows that are older than users are in the books."""
+
+_TOKENS_PER_PRICE = 1_000_000
 
 Before = Callable[[datetime, int], datetime]
 """The start of the time that a moment lies in, or of the one so many times before it."""
 
 
-class UsageHour(Frozen, frozen=True, kw_only=True):
-    """What one key used of one service in one hour."""
+class Counts(Frozen, frozen=True, kw_only=True):
+    """What is added up; all of it whole numbers, so that sums are exact in any order."""
 
-    hour: int
-    """Of UTC, since the epoch."""
+    requests: int = 0
+    failed_requests: int = 0
+    refused_requests: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_nanos: int = 0
+    energy_millijoules: int = 0
+
+
+COUNTS = Counts.__struct_fields__
+
+C = TypeVar("C", bound=Counts)
+
+
+class UsedSpan(Counts, frozen=True, kw_only=True):
+    """What one key used of one service in one minute, hour or day: a row of the books."""
+
+    span_seconds: int
+    start: int
+    """In seconds since the epoch, a multiple of the span."""
     key_id: str
     """Empty: no key, by the box's owner."""
     key_name: str
+    user_id: str
+    user_name: str
     service_id: str
     access_name: str
-    requests: int = 0
-    failed_requests: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
-class UsageSum(Frozen, frozen=True, kw_only=True):
-    """What one model or key used in one time."""
+class UsedTime(Counts, frozen=True, kw_only=True):
+    """What one model, key, user or service used in one time: a row of a report."""
 
     at: float
     """The time's start, in seconds since the epoch."""
     id: str
     name: str = ""
-    requests: int = 0
-    failed_requests: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+
+
+class Member(NamedTuple):
+    """Whose a row of a report is."""
+
+    key: str
+    """What tells it from the others."""
+    id: str
+    name: str
+
+
+class QuotaUse(Frozen, frozen=True, kw_only=True):
+    """Tokens of public services that a key has used in the present day, week, month, and ever."""
+
+    day: int = 0
+    week: int = 0
+    month: int = 0
+    total: int = 0
+
+
+def cost_nanos(price: Price | None, prompt_tokens: int, completion_tokens: int) -> int:
+    """What the tokens cost, in whole billionths of the box's unit of account, rounded half up.
+
+    Of prices with up to three decimals nothing is rounded.
+    """
+    if price is None:
+        return 0
+    # A float's shortest text is the number that was typed, which the float itself seldom is.
+    total = (
+        Decimal(str(price.input_per_million)) * prompt_tokens
+        + Decimal(str(price.output_per_million)) * completion_tokens
+    )
+    nanos = total * (NANOS // _TOKENS_PER_PRICE)
+    return int(nanos.to_integral_value(ROUND_HALF_UP))
+
+
+def minute_of(request: RequestRecord) -> UsedSpan:
+    """A request as the row of its minute, key and service."""
+    return UsedSpan(
+        span_seconds=MINUTE_SECONDS,
+        start=int(request.at // MINUTE_SECONDS) * MINUTE_SECONDS,
+        key_id=request.key_id,
+        key_name=request.key_name if request.key_id else OWNER,
+        user_id=request.user_id,
+        user_name=request.user_name,
+        service_id=request.service_id,
+        access_name=request.access_name,
+        requests=1,
+        failed_requests=int(request.outcome is Outcome.ENGINE_ERROR),
+        refused_requests=int(request.outcome is Outcome.REFUSED),
+        prompt_tokens=request.prompt_tokens,
+        cached_tokens=request.cached_tokens,
+        completion_tokens=request.completion_tokens,
+        reasoning_tokens=request.reasoning_tokens,
+        cost_nanos=request.cost_nanos,
+        energy_millijoules=request.energy_millijoules,
+    )
+
+
+def minutes_of(requests: Iterable[RequestRecord]) -> list[UsedSpan]:
+    """Requests as rows, one for each minute, key and service."""
+    rows: dict[tuple[int, str, str], UsedSpan] = {}
+    for request in requests:
+        one = minute_of(request)
+        key = (one.start, one.key_id, one.service_id)
+        rows[key] = plus(one, rows[key]) if key in rows else one
+    return list(rows.values())
+
+
+def plus(one: C, other: Counts) -> C:
+    """The first, with the counts of both."""
+    sums = {name: getattr(one, name) + getattr(other, name) for name in COUNTS}
+    return msgspec.structs.replace(one, **sums)
 
 
 def hour_start(moment: datetime, before: int = 0) -> datetime:
@@ -76,36 +181,67 @@ def start_before(start: Before, now: float, before: int, zone: tzinfo) -> float:
     return start(datetime.fromtimestamp(now, zone), before).timestamp()
 
 
-def add_up(
-    hours: Iterable[UsageHour], start: Before, zone: tzinfo, *, by_key: bool
-) -> tuple[UsageSum, ...]:
-    """Sums over each time and each key or access name, by time, then by name.
+_QUOTA_STARTS: Mapping[QuotaPeriod, Before] = {
+    QuotaPeriod.DAY: day_start,
+    QuotaPeriod.WEEK: week_start,
+    QuotaPeriod.MONTH: month_start,
+}
 
-    A key has the name that it had last; an access name the id of the service that had it last.
+
+def period_of(period: QuotaPeriod, now: float, zone: tzinfo) -> tuple[float, float]:
+    """Start and end of the period that a moment lies in, since the epoch."""
+    start = _QUOTA_STARTS.get(period)
+    if start is None:
+        return 0.0, math.inf
+    return start_before(start, now, 0, zone), start_before(start, now, -1, zone)
+
+
+def add_up(
+    spans: Iterable[UsedSpan], start: Before, zone: tzinfo, member_of: Callable[[UsedSpan], Member]
+) -> tuple[UsedTime, ...]:
+    """Sums over each time and each member, by time, then by name.
+
+    Each has the name that it had last; an access name the id of the service that had it last.
     """
-    sums: dict[tuple[float, str], UsageSum] = {}
-    names: dict[str, tuple[str, str]] = {}
+    sums: dict[tuple[float, str], UsedTime] = {}
+    last: dict[str, Member] = {}
     starts: dict[int, float] = {}
-    for one in sorted(hours, key=lambda hour: hour.hour):
-        group = one.key_id if by_key else one.access_name
-        names[group] = (one.key_id, one.key_name) if by_key else (one.service_id, one.access_name)
-        if one.hour not in starts:
-            starts[one.hour] = start_before(start, one.hour * HOUR_SECONDS, 0, zone)
-        at = starts[one.hour]
-        sums[at, group] = _plus(sums.get((at, group)) or UsageSum(at=at, id=group), one)
+    for one in sorted(spans, key=lambda span: span.start):
+        member = member_of(one)
+        last[member.key] = member
+        hour = one.start // HOUR_SECONDS * HOUR_SECONDS
+        if hour not in starts:
+            starts[hour] = start_before(start, hour, 0, zone)
+        at = starts[hour]
+        so_far = sums.get((at, member.key)) or UsedTime(at=at, id=member.key)
+        sums[at, member.key] = plus(so_far, one)
     named = (
-        msgspec.structs.replace(one, id=names[one.id][0], name=names[one.id][1])
+        msgspec.structs.replace(one, id=last[one.id].id, name=last[one.id].name)
         for one in sums.values()
     )
     return tuple(sorted(named, key=lambda one: (one.at, one.name, one.id)))
 
 
-def _plus(sum: UsageSum, hour: UsageHour) -> UsageSum:
-    return UsageSum(
-        at=sum.at,
-        id=sum.id,
-        requests=sum.requests + hour.requests,
-        failed_requests=sum.failed_requests + hour.failed_requests,
-        prompt_tokens=sum.prompt_tokens + hour.prompt_tokens,
-        completion_tokens=sum.completion_tokens + hour.completion_tokens,
-    )
+def by_model(span: UsedSpan) -> Member:
+    """By the access name that was called, whichever service had it."""
+    return Member(span.access_name, span.service_id, span.access_name)
+
+
+def by_service(span: UsedSpan) -> Member:
+    """By service, whatever its access name was."""
+    return Member(span.service_id, span.service_id, span.access_name)
+
+
+def by_key(span: UsedSpan) -> Member:
+    """By key; all calls without one together."""
+    return Member(span.key_id, span.key_id, span.key_name)
+
+
+def by_user(span: UsedSpan) -> Member:
+    """By who called."""
+    return Member(span.user_id, span.user_id, span.user_name or UNKNOWN)
+
+
+def all_together(span: UsedSpan) -> Member:  # noqa: ARG001 - one of several to choose from
+    """As one."""
+    return Member("", "", "all")

@@ -212,7 +212,7 @@ def m005_maas(db: sqlite_utils.Database) -> None:
             tpot_seconds REAL,
             duration_seconds REAL NOT NULL,
             cost_nanos INTEGER NOT NULL,
-            energy_joules REAL NOT NULL DEFAULT 0
+            energy_millijoules INTEGER NOT NULL
         );
         CREATE INDEX requests_at ON requests (at);
         CREATE TABLE usage_sums (
@@ -232,17 +232,19 @@ def m005_maas(db: sqlite_utils.Database) -> None:
             completion_tokens INTEGER NOT NULL,
             reasoning_tokens INTEGER NOT NULL,
             cost_nanos INTEGER NOT NULL,
-            energy_joules REAL NOT NULL,
+            energy_millijoules INTEGER NOT NULL,
             PRIMARY KEY (span_seconds, start, key_id, service_id)
         ) WITHOUT ROWID;
         INSERT INTO usage_sums
             SELECT 3600, hour * 3600, key_id, key_name,
-                   IFNULL((SELECT owner_id FROM keys WHERE keys.id = key_id), ''),
-                   IFNULL((SELECT users.name FROM keys JOIN users ON users.id = owner_id
-                           WHERE keys.id = key_id), ''),
+                   IFNULL(caller.id, ''), IFNULL(caller.name, ''),
                    service_id, access_name, requests, failed_requests, 0,
                    prompt_tokens, 0, completion_tokens, 0, 0, 0
-            FROM usage_hours;
+            FROM usage_hours
+            LEFT JOIN keys ON keys.id = key_id
+            -- Who needed no key was the user of this machine.
+            LEFT JOIN users AS caller ON caller.id = owner_id OR
+                                         (key_id = '' AND caller.name = 'local');
         DROP TABLE usage_hours;
     """)
 

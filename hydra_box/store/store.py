@@ -11,10 +11,11 @@ import msgspec
 import sqlite_utils
 
 from hydra_box.errors import Conflict, NotFound
-from hydra_box.plan.usage import UsageHour
-from hydra_box.store import usage_hours
+from hydra_box.plan.usage import PUBLIC, UsedSpan, minutes_of
+from hydra_box.store import requests, usage_sums
 from hydra_box.store.database import Database
 from hydra_box.store.migrations import migrate
+from hydra_box.store.requests import RequestsPage
 from hydra_box.store.rows import Table
 from hydra_box.types import (
     ApiKey,
@@ -22,6 +23,7 @@ from hydra_box.types import (
     Download,
     Event,
     Instance,
+    RequestRecord,
     Runtime,
     Service,
     StoredModel,
@@ -235,13 +237,33 @@ class Store:
 
     # --- usage --------------------------------------------------------------
 
-    async def add_usage(self, hours: Collection[UsageHour]) -> None:
-        """Add to what was used, all or nothing."""
-        await self._database.run(lambda db: usage_hours.add(db, hours))
+    async def add_requests(self, records: Collection[RequestRecord]) -> None:
+        """Add requests, and what they used: all or nothing, and none a second time."""
 
-    async def usage(self, first_hour: int, last_hour: int) -> list[UsageHour]:
-        """What was used in the hours from the first to the last, by hour."""
-        return await self._database.run(lambda db: usage_hours.select(db, first_hour, last_hour))
+        def add(db: sqlite_utils.Database) -> None:
+            usage_sums.add(db, minutes_of(requests.insert(db, records)))
+
+        await self._database.run(add)
+
+    async def usage(self, since: int, until: int) -> list[UsedSpan]:
+        """What was used in the hours that begin from ``since`` to before ``until``."""
+        return await self._database.run(lambda db: usage_sums.select(db, since, until))
+
+    async def public_tokens(self, since: int) -> Mapping[str, int]:
+        """Tokens of public services that each key, by its id, has used since then."""
+        return await self._database.run(lambda db: usage_sums.tokens_since(db, since, f"{PUBLIC}*"))
+
+    async def roll_up_usage(self, span: int, into: int, before: int) -> None:
+        """Add what was used in spans that begin before a moment up to longer ones."""
+        await self._database.run(lambda db: usage_sums.roll_up(db, span, into, before))
+
+    async def requests(self, page: RequestsPage) -> list[tuple[int, RequestRecord]]:
+        """One page of requests, each with the number of its row."""
+        return await self._database.run(lambda db: requests.select(db, page))
+
+    async def remove_requests(self, before: float) -> None:
+        """Forget each request that ended before then, and keep what it used."""
+        await self._database.run(lambda db: requests.remove(db, before))
 
     # --- events -------------------------------------------------------------
 

@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
     OK = "ok"
     CLIENT_GONE = "client_gone"
-    """The client left before the end."""
+    """The client left before the end, or its key was revoked or disabled meanwhile."""
     ENGINE_ERROR = "engine_error"
     """It was let in, and not answered, or not to the end."""
     REFUSED = "refused"
@@ -71,3 +71,5 @@ class RequestRecord(Frozen, frozen=True, kw_only=True):
     """``(end - first token) / (completion tokens - 1)``; of a stream of two and more."""
     duration_seconds: float = 0.0
     cost_nanos: int = 0
+    energy_millijoules: int = 0
+    """Its share of what its instance's GPUs drew; told by the books, when they write it down."""

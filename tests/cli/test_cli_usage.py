@@ -1,132 +1,30 @@
-"""What keys may do and have used, as it is asked for and shown."""
+"""What was used, as it is asked for and shown."""
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import click
 import msgspec
 import pytest
 
-from hydra_box.cli import render, render_usage
+from hydra_box.cli import render_usage
 from hydra_box.cli.memory_bar import ASCII, BLOCKS, WIDTH
 from hydra_box.messages import (
-    CreatedKey,
-    KeyView,
     UsageBy,
     UsagePer,
     UsageReport,
     UsageRow,
     UsageTotals,
 )
-from hydra_box.types import KeyLimits, Scope
+from hydra_box.shown.usage import add
 from tests.cli.conftest import Cli
-from tests.cli.fake_box import USER, FakeBox
-
-CREATED = CreatedKey(
-    key="hb-0123456789",
-    id="key-1",
-    name="guest",
-    owner_id=USER,
-    masked="hb-0...6789",
-    scopes=(Scope.INFERENCE,),
-    created_at=10.0,
-)
-
-
-def a_key_view(**changes: Any) -> KeyView:
-    values: dict[str, Any] = {
-        "id": "key-1",
-        "name": "guest",
-        "owner_id": USER,
-        "masked": "hb-a...wxyz",
-        "scopes": (Scope.INFERENCE,),
-        "created_at": time.time() - 5,
-        "last_used_at": None,
-        "revoked_at": None,
-    }
-    return KeyView(**values | changes)
-
-
-# --- keys ---------------------------------------------------------------------
-
-
-def test_keys_create_with_every_term(ask: Cli, fake: FakeBox) -> None:
-    fake.says("POST /api/v1/keys", CREATED)
-    words = ("--expires", "2027-01-31", "--model", "public/*", "--model", "u-*/a")
-    limits = (
-        "--requests-per-minute",
-        "60",
-        "--tokens-per-minute",
-        "9",
-        "--concurrent-requests",
-        "2",
-    )
-    assert ask("keys", "create", "--name", "guest", *words, *limits).status == 0
-    (body,) = fake.bodies("POST /api/v1/keys")
-    assert body == {
-        "name": "guest",
-        "scopes": ["inference"],
-        "expires_at": datetime(2027, 1, 31).astimezone().timestamp(),
-        "models": ["public/*", "u-*/a"],
-        "limits": {"requests_per_minute": 60, "tokens_per_minute": 9, "concurrent_requests": 2},
-    }
-
-
-@pytest.mark.parametrize(
-    ("typed", "hours"), [("12h", 12), ("30d", 30 * 24), ("4w", 4 * 7 * 24), ("0h", 0)]
-)
-def test_a_key_may_end_after_some_time(ask: Cli, fake: FakeBox, typed: str, hours: int) -> None:
-    fake.says("POST /api/v1/keys", CREATED)
-    before = time.time()
-    ask("keys", "create", "--name", "guest", "--expires", typed)
-    (body,) = fake.bodies("POST /api/v1/keys")
-    assert before <= body["expires_at"] - hours * 3600 <= time.time()
-
-
-@pytest.mark.parametrize(
-    "typed", ["30", "30 days", "-1d", "d", "tomorrow", "2027-02-30", "9999999d", ""]
-)
-def test_an_end_that_is_none(ask: Cli, fake: FakeBox, typed: str) -> None:
-    told = ask("keys", "create", "--name", "guest", "--expires", typed)
-    assert told.status == 2
-    assert "is neither like 30d or 12h nor a date like 2027-01-31" in told.err
-    assert fake.asked == []
-
-
-@pytest.mark.parametrize("option", ["requests-per-minute", "tokens-per-minute"])
-def test_a_limit_is_at_least_one(ask: Cli, option: str) -> None:
-    told = ask("keys", "create", "--name", "guest", f"--{option}", "0")
-    assert told.status == 2
-    assert "0 is not in the range" in told.err
-
-
-def test_terms_are_listed_where_they_are_set_within_the_terminals_width() -> None:
-    at = time.time() + 3600
-    limits = KeyLimits(requests_per_minute=60, tokens_per_minute=100_000, concurrent_requests=1)
-    globs = ("public/*", f"{USER}/qwen*", f"{USER}/mistral-7b-instruct", "public/llama-3.1-8b")
-    views = (
-        a_key_view(name="plain"),
-        a_key_view(expires_at=at, models=globs, limits=limits),
-        a_key_view(name="old", expires_at=time.time() - 1),
-        a_key_view(name="gone", expires_at=time.time() - 1, revoked_at=time.time()),
-    )
-    lines = click.unstyle(render.keys(views)).splitlines()
-    until = f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M}"
-    assert max(map(len, lines)) <= WIDTH
-    assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
-        *("NAME", "plain", "guest", "old", "gone")
-    ]
-    assert lines[3].startswith(f"  until {until}; models public/*, {USER}/qwen*,")
-    told = " ".join(line.strip() for line in lines[3:6])
-    assert "; 60 requests a minute; 100,000 tokens a minute; 1 request at once" in told
-    states = [line.split()[-1] for line in lines if not line.startswith(" ")]
-    assert states == ["STATE", "valid", "valid", "expired", "ago"]
-
-
-# --- usage --------------------------------------------------------------------
+from tests.cli.fake_box import FakeBox
 
 MONDAY = datetime(2026, 11, 23).astimezone().timestamp()
 TUESDAY = datetime(2026, 11, 24).astimezone().timestamp()
@@ -151,7 +49,7 @@ def a_report(*rows: UsageRow, **changes: Any) -> UsageReport:
         "since": MONDAY,
         "until": TUESDAY + 3600,
         "rows": rows,
-        "totals": render_usage._sum(rows),
+        "totals": add(rows),
     }
     return UsageReport(**values | changes)
 
@@ -176,6 +74,87 @@ def test_usage_is_asked_for_and_printed(ask: Cli, fake: FakeBox) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("--by user", "by=user&per=day"),
+        ("--by hour", "by=all&per=hour"),
+        ("--per week", "by=model&per=week"),
+        ("--by key --by month", "by=key&per=month"),
+        ("--by month --by service --per month", "by=service&per=month"),
+        ("--by all --per week", "by=all&per=week"),
+    ],
+)
+def test_what_to_add_up_and_the_time_are_both_by(
+    ask: Cli, fake: FakeBox, words: str, asked: str
+) -> None:
+    fake.says("GET /api/v1/usage", REPORT)
+    assert ask("usage", *words.split()).status == 0
+    assert [one for one, _, _ in fake.asked] == [f"GET /api/v1/usage?{asked}"]
+
+
+def test_since_and_until_are_dates_or_so_long_ago(ask: Cli, fake: FakeBox) -> None:
+    fake.says("GET /api/v1/usage", REPORT)
+    before = time.time()
+    assert ask("usage", "--since", "30d", "--until", "12h").status == 0
+    assert ask("usage", "--since", "2026-11-23", "--until", "2026-11-24").status == 0
+    spans, dates = (parse_qs(urlsplit(asked).query) for asked, _, _ in fake.asked)
+    for name, hours in (("since", 30 * 24), ("until", 12)):
+        assert before <= float(spans[name][0]) + hours * 3600 <= time.time()
+    assert (float(dates["since"][0]), float(dates["until"][0])) == (MONDAY, TUESDAY)
+    # What is long before 1970 is since ever.
+    ask("usage", "--since", "999999w")
+    assert parse_qs(urlsplit(fake.asked[-1][0]).query)["since"] == ["0.0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--by key --by user", "by one thing and by one time"),
+        ("--by day --per week", "by one thing and by one time"),
+        ("--by year", "is not one of"),
+        ("--since yesterday", "is neither like 30d or 12h nor a date like 2027-01-31"),
+        ("--csv --json", "give one of them"),
+        ("--requests", "needs --csv or --json"),
+        ("--requests --csv --by key", "adds nothing up"),
+        ("--key laptop", "choose among --requests"),
+        ("--service public/a --csv", "choose among --requests"),
+    ],
+)
+def test_a_question_that_is_none(ask: Cli, fake: FakeBox, words: str, told: str) -> None:
+    refused = ask("usage", *words.split())
+    assert refused.status == 2
+    assert told in refused.err
+    assert fake.asked == []
+
+
+def test_rows_as_csv(ask: Cli, fake: FakeBox) -> None:
+    fake.says("GET /api/v1/usage", REPORT)
+    rows = list(csv.DictReader(io.StringIO(ask("usage", "--csv").out)))
+    assert list(rows[0]) == list(UsageRow.__struct_fields__)
+    assert len(rows) == len(REPORT.rows)
+    assert sum(int(row["prompt_tokens"]) for row in rows) == REPORT.totals.prompt_tokens
+    first = rows[0]
+    assert datetime.fromisoformat(first["at"]).timestamp() == MONDAY
+    assert (first["name"], first["cost"]) == ("public/a", "")
+
+
+def test_an_export_is_passed_on_as_it_is(ask: Cli, fake: FakeBox) -> None:
+    said = b'{"rows":[\n{"id":"req-1"},\n{"id":"req-2"}\n]}\n'
+    fake.says("GET /api/v1/usage/requests", said)
+    told = ask("usage", "--requests", "--json", "--since", "2026-11-23", "--key", "my laptop")
+    assert (told.status, told.out) == (0, said.decode())
+    (asked,) = (one for one, _, _ in fake.asked)
+    assert parse_qs(urlsplit(asked).query) == {
+        "format": ["json"],
+        "since": [str(MONDAY)],
+        "key": ["my laptop"],
+    }
+    fake.says("GET /api/v1/usage/requests", b"id,at\nreq-1,x\n")
+    assert ask("usage", "--requests", "--csv", "--service", "public/a").out == "id,at\nreq-1,x\n"
+    assert fake.asked[-1][0] == "GET /api/v1/usage/requests?format=csv&service=public%2Fa"
+
+
 def test_usage_has_a_line_a_model_a_total_and_a_bar_a_day() -> None:
     table, _, chart = click.unstyle(render_usage.usage(REPORT, BLOCKS)).partition("\n\n")
     assert [line.split() for line in table.splitlines()] == [
@@ -190,6 +169,37 @@ def test_usage_has_a_line_a_model_a_total_and_a_bar_a_day() -> None:
     assert (tuesday.split()[:2], tuesday.split()[-1]) == (["Tue", "2026-11-24"], "2,000")
     assert len(monday) == WIDTH
     assert monday.count("█") == 2 * tuesday.count("█") > 50
+
+
+def test_what_there_is_of_more_has_columns() -> None:
+    rows = (
+        a_row(MONDAY, "public/a", 1, 1, refused_requests=3, cached_tokens=7, cost=1234.56789),
+        a_row(MONDAY, "public/b", 1, 0, cost=0.000001, energy_watt_hours=0.25),
+        a_row(MONDAY, "public/c", 0, 0),
+    )
+    shown = click.unstyle(render_usage.usage(a_report(*rows, currency="EUR"), BLOCKS))
+    assert [line.split() for line in shown.splitlines()[:4]] == [
+        [
+            *("MODEL", "REQUESTS", "FAILED", "REFUSED", "PROMPT", "CACHED", "COMPLETION"),
+            *("TOKENS", "COST", "EUR", "WH"),
+        ],
+        ["public/a", "1", "0", "3", "1", "7", "1", "2", "1,234.5679"],
+        ["public/b", "1", "0", "0", "1", "0", "0", "1", "<0.0001", "0.250"],
+        ["public/c", "1", "0", "0", "0", "0", "0", "0"],
+    ]
+
+
+def test_all_together_has_a_line_a_time() -> None:
+    rows = (a_row(MONDAY, "all", 3000, 1000), a_row(TUESDAY, "all", 500, 500))
+    shown = click.unstyle(render_usage.usage(a_report(*rows, by=UsageBy.ALL), BLOCKS))
+    table, _, chart = shown.partition("\n\n")
+    assert [line.split() for line in table.splitlines()] == [
+        ["DAY", "REQUESTS", "FAILED", "PROMPT", "COMPLETION", "TOKENS"],
+        ["Mon", "2026-11-23", "1", "0", "3,000", "1,000", "4,000"],
+        ["Tue", "2026-11-24", "1", "0", "500", "500", "1,000"],
+        ["total", "2", "0", "3,500", "1,500", "5,000"],
+    ]
+    assert len(chart.splitlines()) == 3
 
 
 def test_little_has_a_bar_too_and_nothing_has_none() -> None:

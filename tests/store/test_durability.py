@@ -78,7 +78,7 @@ class Gate:
     def write(self, db: sqlite_utils.Database) -> None:
         self.entered.set()
         assert self.open.wait(10)
-        db.execute("INSERT INTO users VALUES ('u-gate', 'gate', 1.0)")
+        db.execute("INSERT INTO users (id, name, created_at) VALUES ('u-gate', 'gate', 1.0)")
 
     def fail(self, db: sqlite_utils.Database) -> None:
         self.write(db)
@@ -100,7 +100,7 @@ def _names(directory: Path) -> list[str]:
 
 
 def _add_another(db: sqlite_utils.Database) -> None:
-    db.execute("INSERT INTO users VALUES ('u-another', 'another', 2.0)")
+    db.execute("INSERT INTO users (id, name, created_at) VALUES ('u-another', 'another', 2.0)")
 
 
 def _users(db: sqlite_utils.Database) -> int:

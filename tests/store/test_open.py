@@ -171,7 +171,10 @@ async def test_a_file_of_the_first_version_keeps_what_it_has(path: Path) -> None
         first.apply(db)
         db["users"].insert({"id": "u-1", "name": "local", "created_at": 1.0})
         old = msgspec.to_builtins(a_service(owner_id="u-1"))
-        for later in ("quantization", "on_cpu", "allows_code", "download_id"):
+        for later in (
+            *("quantization", "on_cpu", "allows_code", "download_id"),
+            *("idle_timeout_seconds", "price"),
+        ):
             del old[later]
         db["services"].insert(old)
         old = msgspec.to_builtins(an_instance())

@@ -54,8 +54,9 @@ async def test_usage_shows_what_was_used(
             await it.sees(f"{name}, requests per {span}  highest: 2", f"● {span}")
         await it.press("left")
         await it.sees("● week", "requests per week")
-        await it.press("m")
-        await it.sees("all models, requests per week")
+        for key, by in (("u", "user"), ("s", "service"), ("m", "model")):
+            await it.press(key)
+            await it.sees(f"● {by}", f"all {by}s, requests per week")
         await click(it, "○ hour")
         await it.sees("requests per hour", "● hour")
 

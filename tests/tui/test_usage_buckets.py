@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from hydra_box.messages import UsageBy, UsagePer, UsageReport, UsageRow, UsageTotals
-from tui.widgets.usage_buckets import buckets, by_id, tokens
+from hydra_box.shown.usage import tokens
+from tui.widgets.usage_buckets import buckets, by_id
 from tui.widgets.usage_table import share
 
 

@@ -1,8 +1,9 @@
-"""Usage: what each model or key used, and when."""
+"""Usage: what each model, key, user or service used, and when."""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
@@ -18,7 +19,15 @@ from tui.screens.base import BoxScreen
 from tui.screens.service import ServiceScreen
 from tui.widgets.bar_chart import Bar, BarChart
 from tui.widgets.usage_buckets import Bucket, buckets
-from tui.widgets.usage_head import Measure, UsageView, head, nothing, told_chart, told_totals
+from tui.widgets.usage_head import (
+    HOURS_SHOWN,
+    Measure,
+    UsageView,
+    head,
+    nothing,
+    told_chart,
+    told_totals,
+)
 from tui.widgets.usage_table import ALL, UsageTable, row_key
 
 _NOTE: Final = "usage"
@@ -34,6 +43,8 @@ class UsageScreen(BoxScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "by('model')", "By model"),
         Binding("k", "by('key')", "By key"),
+        Binding("u", "by('user')", "By user", show=False),
+        Binding("s", "by('service')", "By service", show=False),
         Binding("h", "per('hour')", "Hours"),
         Binding("d", "per('day')", "Days"),
         Binding("w", "per('week')", "Weeks"),
@@ -87,7 +98,7 @@ class UsageScreen(BoxScreen):
         self.action_open()
 
     def action_by(self, by: str) -> None:
-        """Sum over models or keys."""
+        """Sum over models, keys, users or services."""
         if by != self._view.by:
             self._go_to = self._go_to or ALL
         self._change(UsageView(by=UsageBy(by), per=self._view.per, measure=self._view.measure))
@@ -121,7 +132,7 @@ class UsageScreen(BoxScreen):
         services = self.session.state.services
         if self._report is not None and not self._report.rows:
             self._open_service(next((view.id for view in self.session.state.by_name()), None))
-        elif self._view.by is UsageBy.KEY:
+        elif self._view.by in (UsageBy.KEY, UsageBy.USER):
             self.app.switch_mode("keys")
         elif (id := self.query_one(UsageTable).current_id) is not None:
             self._open_service(id if id in services else None)
@@ -150,7 +161,9 @@ class UsageScreen(BoxScreen):
     @work(exclusive=True, group="usage")
     async def _read(self, by: UsageBy, per: UsagePer) -> None:
         try:
-            report = await self.session.link.call(lambda box: box.usage(by=by, per=per))
+            report = await self.session.link.call(
+                lambda box: box.usage(by=by, per=per, since=_since(per))
+            )
         except HydraError as error:
             problem = Content.styled(str(error), "$text-error")
             self.query_one("#usage-totals", Static).update(problem)
@@ -190,6 +203,11 @@ class UsageScreen(BoxScreen):
         whose = next((row.name for row in report.rows if row.id == id), f"all {report.by}s")
         title = told_chart(whose, self._view, report, shown)
         self.query_one("#usage-title", Static).update(title)
+
+
+def _since(per: UsagePer) -> float | None:
+    """When the chart begins; None: the report says so. All its hours have no room in a terminal."""
+    return time.time() - (HOURS_SHOWN - 1) * 3600 if per is UsagePer.HOUR else None
 
 
 def _anchor(shown: list[Bucket], per: UsagePer) -> int:

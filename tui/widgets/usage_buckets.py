@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from hydra_box.messages import UsagePer, UsageReport, UsageRow, UsageTotals
+from hydra_box.shown.usage import add, tokens
 
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -68,18 +69,6 @@ def by_id(rows: Iterable[UsageRow]) -> dict[str, tuple[str, UsageTotals]]:
     return dict(
         sorted(sums.items(), key=lambda one: (-tokens(one[1][1]), -one[1][1].requests, one[1][0]))
     )
-
-
-def add(rows: Iterable[UsageTotals]) -> UsageTotals:
-    """The sums of the rows."""
-    rows = tuple(rows)
-    names = UsageTotals.__struct_fields__
-    return UsageTotals(**{name: sum(getattr(row, name) for row in rows) for name in names})
-
-
-def tokens(sums: UsageTotals) -> int:
-    """Prompt and completion tokens."""
-    return sums.prompt_tokens + sums.completion_tokens
 
 
 @dataclass(frozen=True)

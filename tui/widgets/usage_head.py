@@ -11,16 +11,24 @@ from textual.content import Content
 from hydra_box.messages import ServiceView, UsageBy, UsagePer, UsageReport
 from hydra_box.shown.numbers import count
 from hydra_box.shown.text import harmless
+from hydra_box.shown.usage import tokens, told_cost, told_energy
 from hydra_box.types import Frozen
 from tui.widgets.keys_words import moment
-from tui.widgets.usage_buckets import Bucket, tokens
+from tui.widgets.usage_buckets import Bucket
 
+HOURS_SHOWN: Final = 48
 _SPANS: Final = {
-    UsagePer.HOUR: "48 hours",
+    UsagePer.HOUR: f"{HOURS_SHOWN} hours",
     UsagePer.DAY: "14 days",
     UsagePer.WEEK: "12 weeks",
     UsagePer.MONTH: "12 months",
 }
+_PER_KEYS: Final = {UsagePer.MONTH: "M"}
+"""Where a key is not the first letter."""
+
+
+SHOWN_BY: Final = (UsageBy.MODEL, UsageBy.KEY, UsageBy.USER, UsageBy.SERVICE)
+"""What the table may have a line for; the sum of all is above them."""
 
 
 class Measure(StrEnum):
@@ -44,20 +52,18 @@ class UsageView(Frozen, frozen=True, kw_only=True):
 
 def head(view: UsageView) -> Content:
     """Every choice with its key; a full mark is on what is chosen."""
-    groups = (
-        [(f"by('{by}')", by[0], by.value, by is view.by) for by in UsageBy],
-        [
-            (
-                f"per('{per}')",
-                "M" if per is UsagePer.MONTH else per[0],
-                per.value,
-                per is view.per,
-            )
-            for per in UsagePer
-        ],
-        [("measure", "t", view.measure.value, True)],
+    by = _choices((f"by('{one}')", one[0], one.value, one is view.by) for one in SHOWN_BY)
+    per = _choices(
+        (f"per('{one}')", _PER_KEYS.get(one, one[0]), one.value, one is view.per)
+        for one in UsagePer
     )
-    return Content("  │  ").join(Content("  ").join(map(_choice, group)) for group in groups)
+    measure = _choice(("measure", "t", view.measure.value, True))
+    # All in one line would be wider than a narrow terminal.
+    return Content("\n").join((by, Content("  │  ").join((per, measure))))
+
+
+def _choices(choices: Iterable[tuple[str, str, str, bool]]) -> Content:
+    return Content("  ").join(map(_choice, choices))
 
 
 def _choice(choice: tuple[str, str, str, bool]) -> Content:
@@ -71,14 +77,19 @@ def _choice(choice: tuple[str, str, str, bool]) -> Content:
 def told_totals(report: UsageReport) -> Content:
     """The sums of the report in a sentence."""
     total = report.totals
-    failed = total.failed_requests
+    not_answered = [f"! {total.failed_requests:,} failed"] if total.failed_requests else []
+    not_answered += [f"{total.refused_requests:,} refused"] if total.refused_requests else []
+    cost = harmless(told_cost(total.cost, report.currency))
+    energy = told_energy(total.energy_watt_hours)
     return Content.assemble(
         (count(total.requests, "request"), "bold"),
-        (f" (! {failed:,} failed)" if failed else "", "$text-warning"),
+        (f" ({', '.join(not_answered)})" if not_answered else "", "$text-warning"),
         ", ",
         (count(total.prompt_tokens, "prompt token"), "bold"),
         ", ",
         (count(total.completion_tokens, "completion token"), "bold"),
+        (f", {cost}" if cost else "", "bold"),
+        (f", {energy} Wh" if energy else "", "bold"),
         (f"  since {moment(report.since)}", "$text-muted"),
     )
 

@@ -1,4 +1,4 @@
-"""What each model or key used, one line each, below the sum of all."""
+"""What each model, key, user or service used, one line each, below the sum of all."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from textual.binding import Binding, BindingType
 
 from hydra_box.messages import UsageReport, UsageTotals
 from hydra_box.shown.text import harmless
+from hydra_box.shown.usage import tokens
 from tui.widgets.live_table import Column, LiveTable, Row, Tinted
-from tui.widgets.usage_buckets import by_id, tokens
+from tui.widgets.usage_buckets import by_id
 
 ALL: Final = "all"
 _PREFIX: Final = "id:"
@@ -28,7 +29,7 @@ _COLUMNS: Final = (
 
 
 def row_key(id: str) -> str:
-    """The key of a model's or key's row; an id may be empty."""
+    """The key of a row by the id of what it is about, which may be empty."""
     return f"{_PREFIX}{id}"
 
 
@@ -47,7 +48,7 @@ class UsageTable(LiveTable):
 
     @property
     def current_id(self) -> str | None:
-        """Of the model or key that the cursor is on; None: all of them."""
+        """Of what the cursor is on; None: all of them."""
         key = self.current_key
         return None if key is None or key == ALL else key.removeprefix(_PREFIX)
 

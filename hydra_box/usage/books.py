@@ -1,0 +1,258 @@
+"""What was used, by whom, of what: the one writer of the books.
+
+A request is in the journal when ``record`` returns, and in memory until it is stored, in batches,
+so that no request waits for the database. What is still in memory counts in every report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import tzinfo
+
+import msgspec
+
+from hydra_box.config import Settings
+from hydra_box.errors import HydraError, InvalidRequest, StateError
+from hydra_box.local_zone import LocalZone
+from hydra_box.plan.usage import (
+    DAY_SECONDS,
+    HOUR_SECONDS,
+    MINUTE_SECONDS,
+    PUBLIC,
+    QuotaUse,
+    UsedSpan,
+    minutes_of,
+    period_of,
+)
+from hydra_box.store import Store
+from hydra_box.store.requests import RequestsPage
+from hydra_box.types import QuotaPeriod, RequestRecord
+from hydra_box.usage.journal import UsageJournal
+
+log = logging.getLogger(__name__)
+
+WRITE_SECONDS = 2.0
+"""From a request's end to its being stored."""
+
+RETRY_SECONDS = 30.0
+"""After a write that failed."""
+
+TIDY_SECONDS = 3600.0
+
+STORED_LATER = "usage could not be stored; that is tried again"
+
+ShareEnergy = Callable[[Sequence[RequestRecord]], Mapping[str, int]]
+"""What each request, by its id, gets of the energy that was drawn since the last time."""
+
+
+def no_energy(requests: Sequence[RequestRecord]) -> Mapping[str, int]:  # noqa: ARG001
+    """Nothing is measured."""
+    return {}
+
+
+class UsageBooks:
+    """Takes note of requests, stores them, and adds up what gets old.
+
+    Args:
+        store: where they stay.
+        journal: where they are until then.
+        settings: how long what is kept.
+        share_energy: tells what the requests of a batch drew.
+        clock: Unix time.
+        zone: of the days of quotas.
+
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        journal: UsageJournal,
+        settings: Settings,
+        *,
+        share_energy: ShareEnergy = no_energy,
+        clock: Callable[[], float] = time.time,
+        zone: tzinfo | None = None,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._settings = settings
+        self._share_energy = share_energy
+        self._clock = clock
+        self._zone = zone or LocalZone()
+        self._pending: list[RequestRecord] = []
+        """What the store does not have yet."""
+        self._journal_fails = False
+        self._writing = asyncio.Lock()
+        self._writer: asyncio.Task[None] | None = None
+
+    async def replay(self) -> None:
+        """Store what an earlier daemon had written in its journal and not stored.
+
+        A request that is stored already is not stored again. To be called before the first
+        ``record``.
+
+        Raises:
+            StateError: the journal cannot be read.
+
+        """
+        try:
+            self._pending += await asyncio.to_thread(self._journal.take_over)
+        except OSError as error:
+            raise StateError(
+                f"{error.filename} cannot be read: {error.strerror}",
+                hint="make it readable for the user of the daemon, or move it away",
+            ) from error
+        if self._pending:
+            log.info("%d requests of the daemon before are stored now", len(self._pending))
+        try:
+            await self.flush()
+        except HydraError:
+            log.exception(STORED_LATER)
+            self._write_later()
+
+    def record(self, request: RequestRecord) -> None:
+        """Take note of a request that is over; on return it outlives this process.
+
+        A journal that cannot be written fails no request: it is in memory then until it is stored.
+        """
+        try:
+            self._journal.append(request)
+            self._journal_fails = False
+        except OSError as error:
+            if not self._journal_fails:
+                log.error("requests cannot be written in the journal of usage: %s", error)
+            self._journal_fails = True
+        self._pending.append(request)
+        self._write_later()
+
+    async def flush(self) -> None:
+        """Store what the store does not have yet.
+
+        Raises:
+            HydraError: it does not have it; that is tried again.
+
+        """
+        async with self._writing:
+            batch, self._pending = self._pending, []
+            self._journal.seal()
+            if batch:
+                batch = self._with_energy(batch)
+                try:
+                    await self._add(batch)
+                except BaseException:
+                    # Also when who waits for it gave up: to store a request twice changes nothing.
+                    self._pending = batch + self._pending
+                    raise
+            self._forget_sealed()
+
+    async def close(self) -> None:
+        """Store the rest; nothing is recorded after it."""
+        if self._writer is not None:
+            async with self._writing:
+                self._writer.cancel()
+            await asyncio.wait([self._writer])
+        await self.flush()
+
+    async def keep_tidy(self) -> None:
+        """Add up what is old, and forget single requests that are, until cancelled."""
+        while True:
+            try:
+                await self.tidy()
+            except HydraError:
+                log.exception("old usage could not be added up; that is tried again")
+            await asyncio.sleep(TIDY_SECONDS)
+
+    async def tidy(self) -> None:
+        """Make hours of old minutes and days of old hours; forget single requests that are old."""
+        now, keep = self._clock(), self._settings
+        for span, into, days in (
+            (MINUTE_SECONDS, HOUR_SECONDS, keep.usage_minutes_days),
+            (HOUR_SECONDS, DAY_SECONDS, keep.usage_hours_days),
+        ):
+            # Only whole ones, so that nothing is added to one that a report has shown.
+            before = int(now - days * DAY_SECONDS) // into * into
+            await self._store.roll_up_usage(span, into, before)
+        await self._store.remove_requests(now - keep.usage_requests_days * DAY_SECONDS)
+
+    async def used(self, since: int, until: int) -> list[UsedSpan]:
+        """What was used in the hours that begin from ``since`` to before ``until``."""
+        # Nothing is on its way between memory and disk meanwhile, so each request counts once.
+        async with self._writing:
+            stored = await self._store.usage(since, until)
+            return stored + [one for one in minutes_of(self._pending) if since <= one.start < until]
+
+    async def requests(self, page: RequestsPage) -> list[tuple[int, RequestRecord]]:
+        """One page of the single requests that are stored, each with the number of its row."""
+        return await self._store.requests(page)
+
+    async def quota_use(self) -> dict[str, QuotaUse]:
+        """What each key, by its id, has used of public services in the present periods."""
+        now, use = self._clock(), dict[str, dict[str, int]]()
+        async with self._writing:
+            pending = minutes_of(self._pending)
+            for period in QuotaPeriod:
+                since, _ = period_of(period, now, self._zone)
+                for key_id, tokens in (await self._store.public_tokens(int(since))).items():
+                    use.setdefault(key_id, {})[period.value] = tokens
+                for one in pending:
+                    if one.start >= since and one.access_name.startswith(PUBLIC):
+                        of_key = use.setdefault(one.key_id, {})
+                        tokens = one.prompt_tokens + one.completion_tokens
+                        of_key[period.value] = of_key.get(period.value, 0) + tokens
+        return {key_id: QuotaUse(**periods) for key_id, periods in use.items()}
+
+    def _with_energy(self, batch: Sequence[RequestRecord]) -> list[RequestRecord]:
+        shares = self._share_energy(batch)
+        return [
+            msgspec.structs.replace(one, energy_millijoules=one.energy_millijoules + shares[one.id])
+            if one.id in shares
+            else one
+            for one in batch
+        ]
+
+    async def _add(self, batch: Sequence[RequestRecord]) -> None:
+        try:
+            await self._store.add_requests(batch)
+        except InvalidRequest:
+            await self._add_each(batch)
+
+    async def _add_each(self, batch: Iterable[RequestRecord]) -> None:
+        """Store what can be: one request that cannot must not hold up all others."""
+        for one in batch:
+            try:
+                await self._store.add_requests((one,))
+            except InvalidRequest as error:
+                log.error("the request %s cannot be stored: %s", one.id, error.message)
+                self._set_aside(one)
+
+    def _set_aside(self, request: RequestRecord) -> None:
+        line = msgspec.json.encode(request)
+        try:
+            self._journal.set_aside((line,))
+        except OSError as error:
+            log.error("%s: it was %s", error, line.decode())
+
+    def _forget_sealed(self) -> None:
+        try:
+            self._journal.remove_sealed()
+        except OSError as error:
+            log.error("a segment of the journal of usage cannot be removed: %s", error)
+
+    def _write_later(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_soon())
+
+    async def _write_soon(self) -> None:
+        pause = WRITE_SECONDS
+        while self._pending:
+            await asyncio.sleep(pause)
+            try:
+                await self.flush()
+                pause = WRITE_SECONDS
+            except HydraError:
+                log.exception(STORED_LATER)
+                pause = RETRY_SECONDS
+        self._writer = None
