@@ -28,17 +28,18 @@ class RunningBox:
     Args:
         home: the state directory; made by the daemon. What it prints goes to ``<home>.log``.
         settings: ``HYDRA_BOX_*`` variables, beside those of this process.
+        port: where it answers; 0: at a free one.
 
     """
 
-    def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str], *, port: int = 0) -> None:
         self.home = home
         self.environ = {**os.environ, **settings, "HYDRA_BOX_HOME": str(home)}
         self.paths = resolve_paths(self.environ)
         self.output = home.with_name(f"{home.name}.log")
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                (PROGRAM, "serve", "--port", "0"),
+                (PROGRAM, "serve", "--port", str(port)),
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

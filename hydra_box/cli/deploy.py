@@ -12,8 +12,16 @@ from hydra_box.cli.connection import connect
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put, say
 from hydra_box.cli.plan import show
+from hydra_box.cli.terms import Terms, price_of, terms_options
+from hydra_box.cli.upstream_options import Named, request_of, upstream_options
 from hydra_box.cli.verb import Verb
-from hydra_box.messages import DeployRequest
+from hydra_box.messages import DeployRequest, UpstreamRequest
+
+
+class Deployed(Asked, Terms, Named):
+    """The values of all the options that more than one verb has."""
+
+    upstream: str | None
 
 
 @click.command(
@@ -23,12 +31,22 @@ from hydra_box.messages import DeployRequest
         "hydra-box deploy ./qwen2.gguf --name qwen2 --instances 2 --context-length 8192",
         "hydra-box deploy hf:Qwen/Qwen3-8B-GGUF:Q4_K_M --wait",
         "hydra-box deploy qwen3-8b --engine llama.cpp --quantization Q4_K_M --dry-run",
+        "hydra-box deploy qwen3-8b --user anna --idle-timeout 15m",
+        "hydra-box deploy r1 --public --upstream https://api.example.com/v1 --upstream-model r1",
     ),
 )
 @click.argument("model")
 @click.option("--name", metavar="NAME", help="The service's name [default: made from MODEL].")
 @click.option("--public", is_flag=True, help="Shared by every user's keys: public/NAME.")
+@click.option("--user", metavar="USER", help="Whose it is: a name or id [default: the owner].")
 @plan_options
+@terms_options
+@click.option(
+    "--upstream",
+    metavar="URL",
+    help="A remote OpenAI-compatible endpoint that serves it, in the place of this machine.",
+)
+@upstream_options("upstream-")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing; 10: no fit.")
 @click.option("--wait", is_flag=True, help="Return when it is RUNNING; status 7 if it FAILED.")
 @click.pass_obj
@@ -38,16 +56,27 @@ def deploy(
     *,
     name: str | None,
     public: bool,
+    user: str | None,
     dry_run: bool,
     wait: bool,
-    **asked: Unpack[Asked],
+    **asked: Unpack[Deployed],
 ) -> None:
     """Deploy MODEL as a service: a catalog id (see `models list`), hf:org/repo, or a path.
 
     What is not asked for is chosen; `plan` and --dry-run show it before.
     """
-    model = model if options.url else absolute(model)
-    request = DeployRequest(model=model, name=name, public=public, **wanted(asked))
+    upstreams = _upstreams(asked)
+    model = model if options.url or upstreams else absolute(model)
+    request = DeployRequest(
+        model=model,
+        name=name,
+        public=public,
+        user=user,
+        upstreams=upstreams,
+        idle_timeout_seconds=asked["idle_timeout"] or None,
+        price=price_of(asked),
+        **wanted(asked),
+    )
     with connect(options) as client:
         if dry_run:
             more = (*(("--name", name) if name else ()), *(("--public",) if public else ()))
@@ -63,3 +92,11 @@ def deploy(
     put(render.services((service,)))
     if not wait:
         say(f"being deployed; hydra-box status shows it, hydra-box trial {service.name} tries it")
+
+
+def _upstreams(asked: Deployed) -> tuple[UpstreamRequest, ...]:
+    if asked["upstream"] is not None:
+        return (request_of(asked["upstream"], asked),)
+    if asked["upstream_model"] or asked["upstream_key_file"]:
+        raise click.UsageError("give the upstream's address: --upstream URL")
+    return ()

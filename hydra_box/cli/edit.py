@@ -12,6 +12,7 @@ from hydra_box.cli.connection import connect
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put, say
 from hydra_box.cli.plan import show
+from hydra_box.cli.terms import Terms, price_of, terms_options
 from hydra_box.cli.verb import Verb
 from hydra_box.cli.waiting import wait_running
 from hydra_box.messages import EditRequest, ServiceView
@@ -30,12 +31,17 @@ class Edited(TypedDict):
     device: str | None
 
 
+class All(Edited, Terms):
+    """The values of all options that say what to change."""
+
+
 @click.command(
     cls=Verb,
     examples=(
         "hydra-box edit qwen2 --context-length 16384 --wait",
         "hydra-box edit qwen2 --concurrency 8 --dry-run",
         "hydra-box edit qwen2 --quantization Q8_0 --device auto",
+        "hydra-box edit qwen2 --idle-timeout 15m --price-input 0.5 --price-output 1.5",
     ),
 )
 @click.argument("name")
@@ -48,21 +54,29 @@ class Edited(TypedDict):
     type=click.Choice([CPU, ANYWHERE]),
     help="On the CPU, although there may be a GPU; or wherever it fits.",
 )
+@terms_options
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing; 10: no fit.")
 @click.option("--wait", is_flag=True, help="Return when every instance runs like that.")
 @click.pass_obj
-def edit(
-    options: Options, name: str, *, dry_run: bool, wait: bool, **asked: Unpack[Edited]
-) -> None:
+def edit(options: Options, name: str, *, dry_run: bool, wait: bool, **asked: Unpack[All]) -> None:
     """Change how the service NAME runs; what is not given stays as it is.
 
-    Its instances are replaced one after another, each after its requests have finished.
+    Its instances are replaced one after another, each after its requests have finished; for an idle
+    timeout or a price none is.
     """
-    request = EditRequest(**asked)
+    request = EditRequest(
+        context_length=asked["context_length"],
+        concurrency=asked["concurrency"],
+        engine=asked["engine"],
+        quantization=asked["quantization"],
+        device=asked["device"],
+        idle_timeout_seconds=asked["idle_timeout"],
+        price=price_of(asked),
+    )
     if request == EditRequest():
         raise click.UsageError(
-            "give at least one of --context-length, --concurrency, --engine, --quantization "
-            "and --device"
+            "give at least one of --context-length, --concurrency, --engine, --quantization, "
+            "--device, --idle-timeout and --price-input with --price-output"
         )
     with connect(options) as client:
         if dry_run:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
-import time
 from collections.abc import Sequence
-from datetime import datetime
 
-from hydra_box.cli.memory_bar import WIDTH, figure
+from hydra_box.cli.memory_bar import figure
 from hydra_box.cli.output import ago, style, table
-from hydra_box.messages import InstanceView, KeyView, ServiceView
-from hydra_box.shown.numbers import count, duration
-from hydra_box.types import InstanceState, Runtime, ServiceStatus
+from hydra_box.messages import InstanceView, ServiceView
+from hydra_box.shown.numbers import duration
+from hydra_box.types import EngineName, InstanceState, Runtime, ServiceStatus
 
 _COLOURS: dict[str, str] = {
     ServiceStatus.RUNNING: "green",
@@ -42,18 +39,27 @@ def services(views: Sequence[ServiceView]) -> str:
     rows = [
         (
             view.name,
-            state(view.status),
-            f"{view.ready_instances}/{view.desired_instances}",
+            f"{state(view.status)}{' (asleep)' if view.asleep else ''}",
+            _ready(view),
             view.base_model,
             view.engine.value,
             view.quantization or "-",
-            f"{view.context_length:,}",
-            str(view.slots),
+            f"{view.context_length:,}" if view.context_length else "-",
+            str(view.slots) if view.slots else "-",
             view.access_name,
         )
         for view in views
     ]
     return table(headers, rows, right=(2, 6, 7))
+
+
+def _ready(view: ServiceView) -> str:
+    """Instances that are ready of those that are wanted; upstreams that are healthy, of all."""
+    here = f"{view.ready_instances}/{view.desired_instances}"
+    if not view.upstreams and view.engine is not EngineName.UPSTREAM:
+        return here
+    there = f"{sum(one.healthy for one in view.upstreams)}/{len(view.upstreams)}"
+    return there if view.engine is EngineName.UPSTREAM else f"{here} + {there}"
 
 
 def instances(views: Sequence[ServiceView]) -> str:
@@ -91,61 +97,6 @@ def _memory(one: InstanceView) -> tuple[str, str]:
     measured = sum(each.measured_bytes for each in one.memory)
     predicted = sum(each.predicted_bytes for each in one.memory)
     return f"{figure(measured, 2)} GiB", f"{figure(predicted, 2)} GiB"
-
-
-def keys(views: Sequence[KeyView]) -> str:
-    """One line a key, and below it how long it is valid and what it may take, where that is set."""
-    if not views:
-        return "no keys yet; hydra-box keys create --name NAME makes one"
-    headers = ("NAME", "KEY", "SCOPES", "CREATED", "LAST USED", "STATE")
-    rows = [
-        (
-            view.name,
-            view.masked,
-            ",".join(view.scopes),
-            ago(view.created_at),
-            ago(view.last_used_at),
-            _key_state(view),
-        )
-        for view in views
-    ]
-    head, *lines = table(headers, rows).split("\n")
-    told = [(line, *_conditions(view)) for line, view in zip(lines, views, strict=True)]
-    return "\n".join((head, *(line for lines in told for line in lines)))
-
-
-def _key_state(view: KeyView) -> str:
-    if view.revoked_at is not None:
-        return style(f"revoked {ago(view.revoked_at)}", dim=True)
-    if view.expires_at is not None and view.expires_at <= time.time():
-        return style("expired", fg="yellow")
-    return style("valid", fg="green")
-
-
-def _conditions(view: KeyView) -> list[str]:
-    """What a key is made with beside its scopes, in lines that fit under its own."""
-    limits = view.limits
-    told: list[str] = []
-    if view.expires_at is not None:
-        until = datetime.fromtimestamp(view.expires_at).astimezone()
-        told.append(f"until {until:%Y-%m-%d %H:%M}")
-    if view.models:
-        told.append(f"models {', '.join(view.models)}")
-    if limits.requests_per_minute is not None:
-        told.append(f"{count(limits.requests_per_minute, 'request')} a minute")
-    if limits.tokens_per_minute is not None:
-        told.append(f"{count(limits.tokens_per_minute, 'token')} a minute")
-    if limits.concurrent_requests is not None:
-        told.append(f"{count(limits.concurrent_requests, 'request')} at once")
-    lines = textwrap.wrap(
-        "; ".join(told),
-        WIDTH,
-        initial_indent="  ",
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [style(line, dim=True) for line in lines]
 
 
 def runtimes(found: Sequence[Runtime]) -> str:

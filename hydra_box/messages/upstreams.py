@@ -12,7 +12,7 @@ class UpstreamRequest(Request, frozen=True, kw_only=True):
     """Body of ``POST /api/v1/services/{name}/upstreams``; and one of a deployment's."""
 
     base_url: str
-    """``https://api.example.com/v1``: what stands before ``/chat/completions``."""
+    """Scheme, host and path, up to what stands before ``/chat/completions``; most end in /v1."""
     model: str
     """What the model is called there."""
     api_key: str | None = None

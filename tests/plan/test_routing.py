@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hydra_box.plan.routing import Candidate, choose
+from hydra_box.plan.routing import Candidate, caught_up, choose
 from tests.samples import structs
 
 Loads = dict[str, tuple[int, int]]
@@ -48,6 +48,8 @@ CANDIDATES = st.lists(
         instance_id=st.text("abc", min_size=1, max_size=2),
         slots=st.integers(0, 8),
         in_flight=st.integers(0, 8),
+        weight=st.sampled_from([0.5, 1.0, 3.0]),
+        served=st.floats(0, 100),
     ),
     unique_by=lambda one: one.instance_id,
 )
@@ -63,9 +65,16 @@ def test_the_choice_is_free_least_loaded_and_not_a_matter_of_order(
     assert choose(reversed(candidates), excluded) == chosen
     if chosen is None:
         assert not free
+        return
+    assert chosen in free
+    here = [one for one in free if not one.is_upstream]
+    if here:
+        load = chosen.in_flight / chosen.slots
+        assert chosen in here
+        assert all(load <= one.in_flight / one.slots for one in here)
     else:
-        assert chosen in free
-        assert all(chosen.in_flight / chosen.slots <= one.in_flight / one.slots for one in free)
+        behind = (chosen.served + 1) / chosen.weight
+        assert all(behind <= (one.served + 1) / one.weight for one in free)
 
 
 def test_requests_one_after_another_spread_evenly() -> None:
@@ -77,3 +86,45 @@ def test_requests_one_after_another_spread_evenly() -> None:
         assert found is not None
         loads[found.instance_id] += 1
     assert loads == {"a": 20, "b": 20, "c": 20}
+
+
+def an_upstream(id: str, weight: float, served: float = 0.0, in_flight: int = 0) -> Candidate:
+    return Candidate(
+        instance_id=id,
+        slots=4,
+        in_flight=in_flight,
+        is_upstream=True,
+        weight=weight,
+        served=served,
+    )
+
+
+def test_an_upstream_is_for_what_does_not_fit_here() -> None:
+    up = an_upstream("a", 100.0)
+    busy = Candidate(instance_id="b", slots=4, in_flight=3)
+    full = Candidate(instance_id="b", slots=4, in_flight=4)
+    assert choose([up, busy]) == busy
+    assert choose([up, full]) == up
+    assert choose([up, busy], excluded=("b",)) == up
+    assert choose([an_upstream("a", 1.0, in_flight=4), full]) is None
+
+
+@given(
+    weights=st.lists(st.sampled_from([0.25, 0.5, 1.0, 2.0, 5.0]), min_size=1, max_size=5),
+    requests=st.integers(1, 200),
+)
+def test_of_many_requests_each_upstream_gets_its_share(weights: list[float], requests: int) -> None:
+    served = dict.fromkeys(range(len(weights)), 0.0)
+    for _ in range(requests):
+        found = choose(an_upstream(str(id), weights[id], count) for id, count in served.items())
+        assert found is not None
+        served[int(found.instance_id)] += 1
+    for id, count in served.items():
+        assert abs(count - requests * weights[id] / sum(weights)) <= len(weights)
+
+
+def test_one_that_joins_gets_its_share_from_then_on() -> None:
+    others = [an_upstream("a", 1.0, served=40), an_upstream("b", 3.0, served=123)]
+    here = Candidate(instance_id="c", slots=4, in_flight=0, served=1000)
+    assert caught_up(2.0, [*others, here]) == 80
+    assert caught_up(2.0, [here]) == 0

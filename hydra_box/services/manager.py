@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
-import secrets
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from hydra_box.config import Paths
 from hydra_box.downloads import Downloads
-from hydra_box.editing import ask_of_edit, changes_nothing, difference
-from hydra_box.errors import Conflict, InvalidRequest, NotFound
+from hydra_box.errors import Conflict, HydraError, InvalidRequest
 from hydra_box.journal import Journal
 from hydra_box.messages import (
     DeployRequest,
@@ -23,17 +17,24 @@ from hydra_box.messages import (
     ScaleRequest,
     ServiceView,
 )
-from hydra_box.plan.names import access_name, check_service_name, suggest_service_name
-from hydra_box.plan.sizes import check_instances
+from hydra_box.plan.names import check_service_name, suggest_service_name
 from hydra_box.planner import Planner
-from hydra_box.service_views import ServiceViews
+from hydra_box.services.deployer import Deployer
+from hydra_box.services.deploying import check_planned
+from hydra_box.services.editing import ask_of_edit, changes_nothing, difference
+from hydra_box.services.finding import (
+    check_free,
+    check_has_instances,
+    check_live,
+    find,
+    target_of,
+)
+from hydra_box.services.terms import changes_terms_only, with_terms
+from hydra_box.services.views import ServiceViews
 from hydra_box.store import Store
 from hydra_box.supervisor import Supervisor
-from hydra_box.types import (
-    DesiredState,
-    Service,
-    User,
-)
+from hydra_box.types import DesiredState, Service, User
+from hydra_box.upstreams.registry import Upstreams
 
 
 class ServiceManager:
@@ -48,8 +49,8 @@ class ServiceManager:
         journal: Journal,
         downloads: Downloads,
         views: ServiceViews,
-        paths: Paths,
-        clock: Callable[[], float] = time.time,
+        upstreams: Upstreams,
+        deployer: Deployer,
     ) -> None:
         self._store = store
         self._supervisor = supervisor
@@ -57,8 +58,8 @@ class ServiceManager:
         self._journal = journal
         self._downloads = downloads
         self._views = views
-        self._paths = paths
-        self._clock = clock
+        self._upstreams = upstreams
+        self._deployer = deployer
         self._services: dict[str, Service] = {}
         self._writing = asyncio.Lock()
 
@@ -67,7 +68,10 @@ class ServiceManager:
         self._services = {one.id: one for one in await self._store.services()}
         await self._downloads.load()
         await asyncio.to_thread(self._views.modalities.read, tuple(self._services.values()))
+        await self._upstreams.load(self._services.values())
         await self._supervisor.start(self._services.values())
+        for service in self._services.values():
+            self._upstreams.follow(service)
 
     # --- what there is -----------------------------------------------------------
 
@@ -84,76 +88,59 @@ class ServiceManager:
         """
         return self._views.of(self._find(name))
 
+    def live(self, name: str) -> Service:
+        """A service's desired state, by name, id or access name.
+
+        Raises:
+            NotFound: with the nearest names.
+            Conflict: it is being deleted.
+        """
+        return check_live(self._find(name))
+
     def log_path(self, name: str, instance: str | None) -> Path:
         """The log of an instance; without one, of the newest.
 
         Raises:
             NotFound: no such service, no such instance (names those there are), or none at all.
         """
-        service = self._find(name)
-        ids = [one.id for one in self._supervisor.instances_of(service.id)]
-        if not ids:
-            raise NotFound(
-                f"{service.name} has no instance and so no log",
-                hint=f"hydra-box start {service.name}",
-            )
-        if instance is not None and instance not in ids:
-            raise NotFound(
-                f"{service.name} has no instance {instance!r}", hint=f"instances: {', '.join(ids)}"
-            )
-        return self._paths.instance_log(instance or ids[-1])
+        return self._views.log_path(self._find(name), instance)
 
     # --- what owners ask ---------------------------------------------------------
 
     async def deploy(self, request: DeployRequest, owner: User) -> ServiceView:
-        """Make a service, and have its instances started.
+        """Make a service, and have it served: by instances here, or by its upstreams alone.
+
+        Args:
+            request: what is asked.
+            owner: whose it is, if the request does not say.
 
         Raises:
             InvalidRequest: a value is wrong; ``param`` names it.
             InvalidModel: the model cannot be read.
-            NotFound: no such model or file, or its files are not on this machine.
+            NotFound: no such model, file or user, or its files are not on this machine.
             Conflict: the name is taken.
             DoesNotFit: there is no room for it.
             EngineUnavailable: the engine for it is not installed, or does not work.
         """
-        check_instances(request.instances)
         if request.name is not None:
             self._check_free(check_service_name(request.name))
-        planned = await self._planner.decide(request)
-        options = planned.plan.placements[0].options
+        agreed = await self._deployer.agree(request, owner)
         async with self._writing:
             taken = {one.name for one in self._present()}
             name = request.name or suggest_service_name(request.model, taken)
             self._check_free(name)
-            download = None
-            if planned.wanted is not None:
-                download = await self._downloads.want(planned.wanted, pulled=False)
-            service = Service(
-                id=f"svc-{secrets.token_hex(6)}",
-                name=name,
-                access_name=access_name(name, owner_id=owner.id, public=request.public),
-                owner_id=owner.id,
-                public=request.public,
-                base_model=request.model,
-                model_path=planned.path,
-                quantization=planned.plan.offer.facts.quantization,
-                engine=planned.plan.engine,
-                context_length=options.context_length,
-                slots=options.slots,
-                desired_instances=request.instances,
-                on_cpu=request.device is not None,
-                allows_code=request.allow_code,
-                download_id=None if download is None else download.id,
-                desired_state=DesiredState.RUNNING,
-                created_at=self._clock(),
-            )
+            service = await self._deployer.make(request, agreed, name)
             await self._store.save_service(service)
+            await self._give_upstreams(service, request)
             self._services[service.id] = service
-            self._views.modalities.learn(planned.path, planned.plan.offer.facts)
+            if agreed.planned is not None:
+                facts = agreed.planned.plan.offer.facts
+                self._views.modalities.learn(service.model_path, facts)
         self._journal.record(
-            "service.deployed", f"{name} is to serve {request.model}", service=service
+            "service.deployed", f"{service.name} is to serve {request.model}", service=service
         )
         self._supervisor.put_service(service)
+        self._upstreams.follow(service)
         return self._views.of(service)
 
     async def plan_deploy(self, request: DeployRequest) -> PlanView:
@@ -164,7 +151,7 @@ class ServiceManager:
             NotFound: no such model or file.
             Conflict: the name is taken.
         """
-        check_instances(request.instances)
+        check_planned(request)
         if request.name is not None:
             self._check_free(check_service_name(request.name))
         return await self._planner.plan(request)
@@ -177,8 +164,8 @@ class ServiceManager:
             DoesNotFit: there is no room for as many; nothing has changed.
         """
         async with self._writing:
-            service = self._find_live(name)
-            target = _target(service, request)
+            service = self._find_with_instances(name)
+            target = target_of(service, request)
             if service.desired_state is DesiredState.RUNNING and target > service.desired_instances:
                 await self._planner.check_room(service, target)
             return await self._save(service, desired_instances=target)
@@ -189,8 +176,8 @@ class ServiceManager:
         Raises:
             InvalidRequest: both or neither were given, or the outcome is not possible.
         """
-        service = self._find_live(name)
-        return await self._planner.plan_scale(service, _target(service, request))
+        service = self._find_with_instances(name)
+        return await self._planner.plan_scale(service, target_of(service, request))
 
     async def edit(self, name: str, request: EditRequest) -> ServiceView:
         """Change how a service runs; its instances are replaced one after another.
@@ -201,10 +188,13 @@ class ServiceManager:
             DoesNotFit: there is no room for it, even without its instances; nothing has changed.
             EngineUnavailable: the engine for it is not installed, or does not work.
         """
+        if changes_terms_only(request):
+            return await self._edit_terms(name, request)
         service = self._find_fetched(name)
-        if changes_nothing(service, ask_of_edit(service, request)):
+        agreed = with_terms(service, request)
+        if agreed == service and changes_nothing(service, ask_of_edit(service, request)):
             return self._views.of(service)
-        new = await self._planner.edit(service, request)
+        new = await self._planner.edit(agreed, request)
         if new.model_path != service.model_path:
             await asyncio.to_thread(self._views.modalities.read, (new,))
         async with self._writing:
@@ -217,6 +207,15 @@ class ServiceManager:
             self._supervisor.retry(new)
             return self._views.of(new)
 
+    async def _edit_terms(self, name: str, request: EditRequest) -> ServiceView:
+        """Change what no instance has to be replaced for."""
+        async with self._writing:
+            service = self.live(name)
+            new = with_terms(service, request)
+            if new != service:
+                await self._put(new, f"{new.name} is to have {difference(service, new)}")
+            return self._views.of(new)
+
     async def plan_edit(self, name: str, request: EditRequest) -> PlanView:
         """What ``edit`` would do; nothing changes.
 
@@ -224,19 +223,23 @@ class ServiceManager:
             InvalidRequest: a value is wrong; ``param`` names it.
             Conflict: its model, or the one that it would change to, is not here yet.
         """
-        return await self._planner.plan_edit(self._find_fetched(name), request)
+        service = self._find_fetched(name)
+        with_terms(service, request)
+        return await self._planner.plan_edit(service, request)
 
     async def start(self, name: str) -> ServiceView:
         """Have a stopped service run again, and a failed one try again at once."""
         async with self._writing:
-            service = self._find_live(name)
+            service = self.live(name)
             self._supervisor.retry(service)
+            self._supervisor.wake(service.id)
+            self._upstreams.ask_soon(service.id)
             return await self._save(service, desired_state=DesiredState.RUNNING)
 
     async def stop(self, name: str) -> ServiceView:
         """End a service's instances, and keep the service."""
         async with self._writing:
-            return await self._save(self._find_live(name), desired_state=DesiredState.STOPPED)
+            return await self._save(self.live(name), desired_state=DesiredState.STOPPED)
 
     async def delete(self, name: str, confirm: str) -> ServiceView:
         """Remove a service for good.
@@ -254,9 +257,20 @@ class ServiceManager:
                 )
             view = await self._save(service, desired_state=DesiredState.DELETED)
             await self._downloads.release(service)
+            await self._upstreams.forget(service.id)
             return view
 
     # --- inside --------------------------------------------------------------------
+
+    async def _give_upstreams(self, service: Service, request: DeployRequest) -> None:
+        """All of them, or there is no service."""
+        try:
+            for one in request.upstreams:
+                await self._upstreams.add(service, one)
+        except HydraError:
+            await self._upstreams.forget(service.id)
+            await self._store.delete_service(service.id)
+            raise
 
     async def _save(
         self,
@@ -279,6 +293,7 @@ class ServiceManager:
         self._services[new.id] = new
         self._journal.record("service.changed", what, service=new)
         self._supervisor.put_service(new)
+        self._upstreams.follow(new)
 
     def _present(self) -> tuple[Service, ...]:
         """The services that have not been deleted to the end."""
@@ -292,22 +307,13 @@ class ServiceManager:
         return tuple(self._services.values())
 
     def _find(self, name: str) -> Service:
-        services = self._present()
-        for service in services:
-            if name in (service.name, service.id, service.access_name):
-                return service
-        near = difflib.get_close_matches(name, [one.name for one in services], n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else "hydra-box status lists them"
-        raise NotFound(f"there is no service {name!r}", hint=hint, param="name")
+        return find(self._present(), name)
 
-    def _find_live(self, name: str) -> Service:
-        service = self._find(name)
-        if service.desired_state is DesiredState.DELETED:
-            raise Conflict(f"{service.name} is being deleted")
-        return service
+    def _find_with_instances(self, name: str) -> Service:
+        return check_has_instances(self.live(name))
 
     def _find_fetched(self, name: str) -> Service:
-        service = self._find_live(name)
+        service = self._find_with_instances(name)
         if download := self._downloads.missing(service):
             raise Conflict(
                 f"{service.name} can be edited once {download.model} is fetched",
@@ -316,23 +322,4 @@ class ServiceManager:
         return service
 
     def _check_free(self, name: str) -> None:
-        taken = {one.name for one in self._present()}
-        if name in taken:
-            raise Conflict(
-                f"the name {name!r} is taken",
-                hint=f"{suggest_service_name(name, taken)!r} is free; "
-                f"hydra-box scale {name} --add 1 adds an instance to the one there is",
-                param="name",
-            )
-
-
-def _target(service: Service, request: ScaleRequest) -> int:
-    if (request.instances is None) == (request.add is None):
-        raise InvalidRequest(
-            "scaling takes either a target or a number to add",
-            hint='{"instances": 3} or {"add": 1}',
-            param="instances",
-        )
-    if request.instances is not None:
-        return check_instances(request.instances)
-    return check_instances(service.desired_instances + (request.add or 0))
+        check_free(name, {one.name for one in self._present()})

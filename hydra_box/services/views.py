@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+from hydra_box.config import Paths
 from hydra_box.downloads import Downloads
+from hydra_box.errors import NotFound
 from hydra_box.gateway.pool import Pool
 from hydra_box.messages import InstanceView, ServiceView
 from hydra_box.modalities import Modalities
-from hydra_box.plan.status import service_reason
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import Instance, InstanceState, Service, ServiceStatus
+from hydra_box.upstreams.registry import Upstreams
+from hydra_box.users import Users
 
 
 class ServiceViews:
@@ -24,11 +28,17 @@ class ServiceViews:
         pool: Pool,
         downloads: Downloads,
         modalities: Modalities,
+        users: Users,
+        upstreams: Upstreams,
+        paths: Paths,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._supervisor = supervisor
         self._pool = pool
         self._downloads = downloads
+        self._users = users
+        self._upstreams = upstreams
+        self._paths = paths
         self._clock = clock
         self.modalities = modalities
         """What their models take and make."""
@@ -55,12 +65,35 @@ class ServiceViews:
             instances=tuple(self._view_instance(one, service) for one in instances),
             created_at=service.created_at,
             stats=self._pool.stats(service.id),
-            reason=service_reason(instances, self._downloads.missing(service)),
-            progress=self._supervisor.progress_of(service) if waits else None,
+            reason=self._supervisor.reason_of(service),
+            progress=self._supervisor.progress(service.id) if waits else None,
             download=self._downloads.view_of(service),
             modality=self.modalities.of(service),
             on_cpu=service.on_cpu,
+            asleep=self._supervisor.is_asleep(service.id),
+            idle_timeout_seconds=service.idle_timeout_seconds,
+            owner_name=self._users.get(service.owner_id).name,
+            price=service.price,
+            upstreams=self._upstreams.views(service.id),
         )
+
+    def log_path(self, service: Service, instance: str | None) -> Path:
+        """The log of an instance of a service; without one, of the newest.
+
+        Raises:
+            NotFound: no such instance (names those there are), or none at all.
+        """
+        ids = [one.id for one in self._supervisor.instances_of(service.id)]
+        if not ids:
+            raise NotFound(
+                f"{service.name} has no instance and so no log",
+                hint=f"hydra-box start {service.name}",
+            )
+        if instance is not None and instance not in ids:
+            raise NotFound(
+                f"{service.name} has no instance {instance!r}", hint=f"instances: {', '.join(ids)}"
+            )
+        return self._paths.instance_log(instance or ids[-1])
 
     def _view_instance(self, instance: Instance, service: Service) -> InstanceView:
         ready_at, placement = instance.ready_at, instance.placement

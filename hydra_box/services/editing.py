@@ -120,6 +120,12 @@ def _differences(old: Service, new: Service) -> Iterator[str]:
         yield f"{new.quantization or 'other weights'} instead of {old.quantization or 'the old'}"
     if new.on_cpu != old.on_cpu:
         yield "on the CPU" if new.on_cpu else "wherever it fits, instead of on the CPU"
+    if new.idle_timeout_seconds != old.idle_timeout_seconds:
+        idle = new.idle_timeout_seconds
+        yield "no idle timeout" if idle is None else f"an idle timeout of {idle:g} s"
+    if new.price is not None and new.price != old.price:
+        price = new.price
+        yield f"the price {price.input_per_million:g} / {price.output_per_million:g} a million"
 
 
 def _device(service: Service, request: EditRequest) -> str | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hydra_box.editing import (
+from hydra_box.errors import Conflict, InvalidModel, InvalidRequest
+from hydra_box.messages import EditRequest
+from hydra_box.services.editing import (
     ask_of_edit,
     changes_nothing,
     difference,
@@ -13,9 +15,8 @@ from hydra_box.editing import (
     keeps_weights,
     offers_here,
 )
-from hydra_box.errors import Conflict, InvalidModel, InvalidRequest
-from hydra_box.messages import EditRequest
-from hydra_box.types import Ask, EngineName, Modality, ModelSpec, Offer
+from hydra_box.services.terms import changes_terms_only, with_terms
+from hydra_box.types import Ask, EngineName, Modality, ModelSpec, Offer, Price
 from tests.machines import one_rtx_4090
 from tests.plan.making import gguf, plan_of, safetensors
 from tests.samples import a_service
@@ -104,3 +105,44 @@ def test_the_service_after_an_edit_of_its_weights() -> None:
     changes = {"engine": EngineName.VLLM, "quantization": "AWQ", "model_path": offer.path}
     assert new == msgspec.structs.replace(SERVICE, **changes, download_id=None)
     assert difference(SERVICE, new) == "on vllm instead of llama.cpp, AWQ instead of Q4_K_M"
+
+
+def test_terms_that_change_are_told() -> None:
+    new = msgspec.structs.replace(
+        SERVICE,
+        idle_timeout_seconds=900.0,
+        price=Price(input_per_million=0.5, output_per_million=2.0),
+    )
+    assert difference(SERVICE, new) == "an idle timeout of 900 s, the price 0.5 / 2 a million"
+    assert difference(new, msgspec.structs.replace(new, idle_timeout_seconds=None)) == (
+        "no idle timeout"
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "only"),
+    [
+        (EditRequest(), True),
+        (EditRequest(idle_timeout_seconds=0.0), True),
+        (EditRequest(price=Price(input_per_million=0.0, output_per_million=0.0)), True),
+        (EditRequest(concurrency=2), False),
+        (EditRequest(device="auto", idle_timeout_seconds=5.0), False),
+    ],
+)
+def test_what_changes_terms_only(request_: EditRequest, only: bool) -> None:
+    assert changes_terms_only(request_) is only
+
+
+def test_terms() -> None:
+    edited = with_terms(SERVICE, EditRequest(idle_timeout_seconds=60.0))
+    assert edited == msgspec.structs.replace(SERVICE, idle_timeout_seconds=60.0)
+    assert with_terms(edited, EditRequest(context_length=1)) == edited
+    assert with_terms(edited, EditRequest(idle_timeout_seconds=0.0)) == SERVICE
+    for request in (
+        EditRequest(idle_timeout_seconds=0.5),
+        EditRequest(idle_timeout_seconds=float("inf")),
+        EditRequest(price=Price(input_per_million=-1.0, output_per_million=0.0)),
+        EditRequest(price=Price(input_per_million=0.0, output_per_million=float("nan"))),
+    ):
+        with pytest.raises(InvalidRequest):
+            with_terms(SERVICE, request)

@@ -1,0 +1,79 @@
+"""The terms of a service, as one types them: what it costs, and when it falls asleep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, TypedDict, TypeVar
+
+import click
+
+from hydra_box.types import Price
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SPAN: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Terms(TypedDict):
+    """The values of ``terms_options``."""
+
+    idle_timeout: float | None
+    price_input: float | None
+    price_output: float | None
+
+
+class IdleTimeout(click.ParamType[float]):
+    """A span (``90s``, ``15m``, ``2h``), or ``never``, which is 0."""
+
+    name = "idle timeout"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        if value == "never":
+            return 0.0
+        if not (span := _SPAN.fullmatch(value)):
+            self.fail(f"{value!r} is neither like 90s, 15m or 2h nor 'never'", param, ctx)
+        return float(int(span[1]) * _SECONDS[span[2]])
+
+
+def terms_options(command: F) -> F:
+    """Give a verb the options for the terms of a service."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def price_of(terms: Terms) -> Price | None:
+    """The price that was asked for; None: none was."""
+    prices = (terms["price_input"], terms["price_output"])
+    match prices:
+        case (None, None):
+            return None
+        case (float(input_price), float(output_price)):
+            return Price(input_per_million=input_price, output_per_million=output_price)
+    raise click.UsageError("give both of --price-input and --price-output")
+
+
+_OPTIONS = (
+    click.option(
+        "--idle-timeout",
+        type=IdleTimeout(),
+        metavar="SPAN",
+        help="Without a request for 15m (or 90s, 2h) it sleeps, and wakes at the next; or never.",
+    ),
+    click.option(
+        "--price-input",
+        type=float,
+        metavar="X",
+        help="What a million prompt tokens cost; with --price-output.",
+    ),
+    click.option(
+        "--price-output", type=float, metavar="Y", help="What a million answered tokens cost."
+    ),
+)

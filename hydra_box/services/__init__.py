@@ -1,0 +1,12 @@
+"""Services: what owners ask of them, what that makes of them, and how they are shown.
+
+``manager.py`` is the one writer of desired state; the others decide, find and show.
+"""
+
+from __future__ import annotations
+
+from hydra_box.services.deployer import Deployer
+from hydra_box.services.manager import ServiceManager
+from hydra_box.services.views import ServiceViews
+
+__all__ = ["Deployer", "ServiceManager", "ServiceViews"]

@@ -1,0 +1,92 @@
+"""The terms of a service: what it costs, and when it falls asleep. No instance runs otherwise."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from hydra_box.catalog import Catalog
+from hydra_box.errors import InvalidRequest
+from hydra_box.messages import EditRequest
+from hydra_box.types import EngineName, Price, Service
+
+SHORTEST_IDLE_SECONDS = 1.0
+LONGEST_IDLE_SECONDS = 365 * 86_400.0
+HIGHEST_PRICE = 1e9
+
+_TERMS = ("idle_timeout_seconds", "price")
+
+
+def check_idle_timeout(seconds: float | None) -> float | None:
+    """How long without a request before a service falls asleep; None: never.
+
+    Raises:
+        InvalidRequest: it is shorter than a second, or longer than a year.
+
+    """
+    if seconds is not None and not SHORTEST_IDLE_SECONDS <= seconds <= LONGEST_IDLE_SECONDS:
+        raise InvalidRequest(
+            f"an idle timeout of {seconds:g} s is not possible",
+            hint="use 1 second to 365 days",
+            param="idle_timeout_seconds",
+        )
+    return seconds
+
+
+def check_price(price: Price | None) -> Price | None:
+    """What tokens cost; None: nothing is said of it.
+
+    Raises:
+        InvalidRequest: a part of it is negative, or no number.
+
+    """
+    if price is not None:
+        for number in (price.input_per_million, price.output_per_million):
+            if not (math.isfinite(number) and 0 <= number <= HIGHEST_PRICE):
+                raise InvalidRequest(
+                    f"a price of {number:g} for a million tokens is not possible",
+                    hint=f"use 0 to {HIGHEST_PRICE:,.0f}",
+                    param="price",
+                )
+    return price
+
+
+def catalog_price(catalog: Catalog, model: str) -> Price | None:
+    """What the catalog asks for a model's tokens; None: nothing, or it does not know the model."""
+    entry = catalog.entries.get(model)
+    if entry is None or entry.price is None:
+        return None
+    return Price(input_per_million=entry.price.input, output_per_million=entry.price.output)
+
+
+def with_terms(service: Service, request: EditRequest) -> Service:
+    """The service with the terms of an edit.
+
+    Raises:
+        InvalidRequest: a value is wrong; ``param`` names it.
+
+    """
+    idle, price = service.idle_timeout_seconds, service.price
+    if request.idle_timeout_seconds is not None:
+        idle = check_idle_timeout(request.idle_timeout_seconds or None)
+    if idle is not None and service.engine is EngineName.UPSTREAM:
+        raise never_sleeps()
+    if request.price is not None:
+        price = check_price(request.price)
+    return msgspec.structs.replace(service, idle_timeout_seconds=idle, price=price)
+
+
+def changes_terms_only(request: EditRequest) -> bool:
+    """Whether every instance runs on as it does."""
+    asked = msgspec.structs.asdict(request)
+    return not any(value is not None for name, value in asked.items() if name not in _TERMS)
+
+
+def never_sleeps() -> InvalidRequest:
+    """The answer for a service that has nothing to put to sleep."""
+    return InvalidRequest(
+        "a service of upstreams has nothing here that could fall asleep",
+        hint="leave the idle timeout out",
+        param="idle_timeout_seconds",
+    )
