@@ -19,12 +19,14 @@ from hydra_box.errors import EngineError
 from hydra_box.library import Library
 from hydra_box.measure import holding, measured, tree
 from hydra_box.placer import Placer, accept, ask_for, offer_of
+from hydra_box.plan.availability import available_bytes
 from hydra_box.process import EngineProcess, identity, read_last_process, spawn
 from hydra_box.types import (
     Correction,
     EngineName,
     Instance,
     Launch,
+    Machine,
     MeasuredMemory,
     Placement,
     Plan,
@@ -81,6 +83,11 @@ class Boot:
                 break
         return accept(decision.result).placements[0]
 
+    async def free(self, instances: Sequence[Instance]) -> tuple[Machine, dict[str, int]]:
+        """What there is, and device to bytes that are free for one beside these ``instances``."""
+        situation = await self._placer.look(instances)
+        return situation.machine, available_bytes(situation.machine, situation.claims)
+
     async def start(
         self, service: Service, instance_id: str, placement: Placement
     ) -> tuple[EngineProcess, Launch, str]:
@@ -102,6 +109,7 @@ class Boot:
             device=placement.device,
             options=placement.options,
             allows_code=service.allows_code,
+            may_sleep=service.idle_timeout_seconds is not None,
         )
         command = self._engines[service.engine].command(runtime, launch)
         shutil.rmtree(socket_path.parent, ignore_errors=True)

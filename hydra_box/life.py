@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hydra_box.boot import Boot
 from hydra_box.config import Paths
@@ -32,6 +34,25 @@ STOP_GRACE_SECONDS = 5.0
 S = InstanceState
 
 
+@dataclass(eq=False, slots=True)
+class Running:
+    """One start of an instance, while its process is there."""
+
+    service: Service
+    """As it was when the process was started."""
+    launch: Launch
+    process: EngineProcess
+    begun_at: float
+    """When this start, or the last waking, was begun; monotonic seconds."""
+    napping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while it falls asleep or wakes, which follow each other."""
+
+    @property
+    def instance_id(self) -> str:
+        """Whose start it is."""
+        return self.launch.instance_id
+
+
 class Lives:
     """Runs engine processes, each from its placement to its end."""
 
@@ -45,6 +66,7 @@ class Lives:
         engines: Mapping[EngineName, Engine],
         paths: Paths,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._instances = instances
         self._journal = journal
@@ -53,12 +75,18 @@ class Lives:
         self._engines = engines
         self._paths = paths
         self._clock = clock
-        self._processes: dict[str, EngineProcess] = {}
-        self._placing = asyncio.Lock()
+        self._monotonic = monotonic
+        self._running: dict[str, Running] = {}
+        self.placing = asyncio.Lock()
+        """Held while memory is given to an instance, or given back by one."""
 
     def with_process(self) -> list[str]:
         """The ids of the instances that have a process."""
-        return list(self._processes)
+        return list(self._running)
+
+    def running(self, instance_id: str) -> Running | None:
+        """The process of an instance, if it has one."""
+        return self._running.get(instance_id)
 
     def progress(self, instance_id: str, engine: EngineName) -> str | None:
         """What a loading instance is doing, in a few words."""
@@ -67,26 +95,26 @@ class Lives:
 
     async def end(self, instance_id: str) -> None:
         """End an instance's process, if it has one."""
-        if process := self._processes.get(instance_id):
-            await process.stop(STOP_GRACE_SECONDS)
+        if running := self._running.get(instance_id):
+            await running.process.stop(STOP_GRACE_SECONDS)
 
     async def live(self, instance_id: str, service: Service) -> None:
         """Start the process of an instance, and follow it to its end."""
-        exit, reason, had_room = ProcessExit(), None, True
+        exit, reason, had_room, begun_at = ProcessExit(), None, True, self._monotonic()
         try:
             placement = await self._place(instance_id, service)
-            exit, reason = await self._run(instance_id, service, placement)
+            exit, reason = await self._run(instance_id, service, placement, begun_at)
         except DoesNotFit as error:
             reason, had_room = _one_line(error), False
         except HydraError as error:
             reason = _one_line(error)
-        self._processes.pop(instance_id, None)
+        self._running.pop(instance_id, None)
         await self._pool.remove_instance(instance_id)
         self._after_end(instance_id, service, exit, reason, had_room=had_room)
 
     async def _place(self, instance_id: str, service: Service) -> Placement:
         """Decide where it runs; one after another, so that each sees the others' claims."""
-        async with self._placing:
+        async with self.placing:
             others = [one for one in self._instances.all() if one.id != instance_id]
             placement = await self._boot.place(service, others)
             self._instances.change(
@@ -95,10 +123,10 @@ class Lives:
             return placement
 
     async def _run(
-        self, instance_id: str, service: Service, placement: Placement
+        self, instance_id: str, service: Service, placement: Placement, begun_at: float
     ) -> tuple[ProcessExit, str | None]:
         process, launch, runtime_id = await self._boot.start(service, instance_id, placement)
-        self._processes[instance_id] = process
+        running = self._running[instance_id] = Running(service, launch, process, begun_at)
         instance = self._instances.change(
             instance_id,
             pid=process.pid,
@@ -108,39 +136,33 @@ class Lives:
         if instance.state is S.STOPPING:
             # It was told to stop before it had a process that could be stopped.
             return await process.stop(STOP_GRACE_SECONDS), None
-        return await self._follow(service, launch, process)
+        return await self._follow(running)
 
-    async def _follow(
-        self, service: Service, launch: Launch, process: EngineProcess
-    ) -> tuple[ProcessExit, str | None]:
+    async def _follow(self, running: Running) -> tuple[ProcessExit, str | None]:
         """How a process ended, and why if it was ended because it would never be ready."""
-        settling = asyncio.create_task(self._settle(service, launch, process))
-        ended = asyncio.create_task(process.wait())
-        await asyncio.wait({settling, ended}, return_when=asyncio.FIRST_COMPLETED)
         reason = None
-        if not ended.done():
-            try:
-                await settling
-            except HydraError as error:
-                reason = _one_line(error)
-                await process.stop(STOP_GRACE_SECONDS)
-        exit = await ended
-        settling.cancel()
-        (outcome,) = await asyncio.gather(settling, return_exceptions=True)
-        if isinstance(outcome, Exception) and not isinstance(outcome, HydraError):
-            raise outcome
-        return exit, reason
+        try:
+            await while_alive(running.process, self.settle(running))
+        except HydraError as error:
+            reason = _one_line(error)
+            await running.process.stop(STOP_GRACE_SECONDS)
+        return await running.process.wait(), reason
 
-    async def _settle(self, service: Service, launch: Launch, process: EngineProcess) -> None:
+    async def settle(self, running: Running) -> None:
         """Wait until it serves, have it take requests, and measure what it took."""
+        service, launch, process = running.service, running.launch, running.process
         await self._boot.until_ready(service, launch, process)
         instance = self._instances[launch.instance_id]
         if instance.state is not S.STARTING:
             return
         self._instances.change(instance.id, state=S.READY, ready_at=self._clock(), reason=None)
-        channel = EngineChannel(Path(launch.socket_path))
         self._pool.add_instance(
-            service.id, instance.id, channel, launch.options.slots, engine=service.engine
+            service.id,
+            instance.id,
+            EngineChannel(Path(launch.socket_path)),
+            launch.options.slots,
+            engine=service.engine,
+            start_seconds=self._monotonic() - running.begun_at,
         )
         self._journal.record(
             "instance.ready",
@@ -173,7 +195,15 @@ class Lives:
         had_room: bool,
     ) -> None:
         instance = self._instances[instance_id]
-        if instance.state in (S.STOPPING, S.DRAINING):
+        if instance.state is S.ASLEEP:
+            self._journal.record(
+                "instance.exited",
+                f"{instance_id} ended while it slept",
+                severity=Severity.WARNING,
+                service=service,
+                instance_id=instance_id,
+            )
+        if instance.state in (S.STOPPING, S.DRAINING, S.ASLEEP):
             self._instances.change(
                 instance_id, state=S.STOPPED, pid=None, process_created_at=None, placement=None
             )
@@ -193,6 +223,23 @@ class Lives:
             service=service,
             instance_id=instance_id,
         )
+
+
+async def while_alive(process: EngineProcess, work: Coroutine[Any, Any, None]) -> None:
+    """Do some work with a process, which is over when the process is.
+
+    Raises:
+        HydraError: as the work, of a process that is still there.
+    """
+    working = asyncio.create_task(work)
+    ended = asyncio.create_task(process.wait())
+    await asyncio.wait({working, ended}, return_when=asyncio.FIRST_COMPLETED)
+    died = ended.done()
+    working.cancel()
+    ended.cancel()
+    (outcome,) = await asyncio.gather(working, return_exceptions=True)
+    if isinstance(outcome, Exception) and not (died and isinstance(outcome, HydraError)):
+        raise outcome
 
 
 def _one_line(error: HydraError) -> str:

@@ -9,7 +9,16 @@ from contextlib import suppress
 import psutil
 
 from hydra_box.engines.base import MemoryReport
-from hydra_box.types import CPU, Claim, Frozen, Instance, InstanceState, Machine, MeasuredMemory
+from hydra_box.types import (
+    CPU,
+    Claim,
+    DeviceMemory,
+    Frozen,
+    Instance,
+    InstanceState,
+    Machine,
+    MeasuredMemory,
+)
 
 
 class Holding(Frozen, frozen=True, kw_only=True):
@@ -43,7 +52,8 @@ def _sum(processes: Iterable[psutil.Process]) -> Holding:
 def claims(instances: Iterable[Instance], machine: Machine) -> tuple[Claim, ...]:
     """What the instances were granted, beside what they hold at the time of ``machine``.
 
-    Blocking, milliseconds. An instance whose process has not started yet holds nothing.
+    Blocking, milliseconds. An instance whose process has not started yet holds nothing, and one
+    that is asleep has no right to what it gave back.
     """
     found: list[Claim] = []
     children = _children()
@@ -54,7 +64,7 @@ def claims(instances: Iterable[Instance], machine: Machine) -> tuple[Claim, ...]
         found.extend(
             Claim(
                 device=one.device,
-                granted_bytes=one.total_bytes,
+                granted_bytes=_granted(one, instance),
                 used_bytes=_used(one.device, one.total_bytes, instance, holds, machine),
                 service_id=instance.service_id,
             )
@@ -95,6 +105,11 @@ def _measure(device: str, holds: Holding, twice_bytes: int, machine: Machine) ->
     if device == CPU:
         return max(holds.private_bytes, holds.resident_bytes - twice_bytes)
     return _on_gpu(device, holds.pids, machine)
+
+
+def _granted(memory: DeviceMemory, instance: Instance) -> int:
+    gave_back = instance.state is InstanceState.ASLEEP and memory.device != CPU
+    return 0 if gave_back else memory.total_bytes
 
 
 def _used(

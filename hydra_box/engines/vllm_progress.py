@@ -21,6 +21,8 @@ _STAGES = (
     (r"Capturing CUDA graphs[^:\n]*:\s+(\d+)%", "recording CUDA graphs: {0} %"),
     (r"init engine \(profile", "warming up"),
     (r"Starting vLLM server on|Application startup complete", "asking for a first token"),
+    (r"to fall asleep|wake up the engine", "taking its weights back from the RAM"),
+    (r"to wake up", "asking for a first token"),
 )
 """Words of the log to what they mean."""
 

@@ -3,8 +3,9 @@
 ::
 
     pending ──► starting ──► ready ──► draining ──► stopping ──► stopped
-                  │  ▲         │                        ▲
-                  │  └─backoff◄┤ died                   │ (any live state)
+                  │  ▲ ▲       │                        ▲
+                  │  │ └asleep◄┤ nobody calls           │ (any live state)
+                  │  └─backoff◄┤ died
                   └──► failed ◄┘ too many boots that never got ready
 """
 
@@ -19,7 +20,8 @@ S = InstanceState
 ALLOWED: dict[InstanceState, frozenset[InstanceState]] = {
     S.PENDING: frozenset({S.STARTING, S.STOPPED, S.FAILED, S.BACKOFF}),
     S.STARTING: frozenset({S.READY, S.BACKOFF, S.FAILED, S.STOPPING}),
-    S.READY: frozenset({S.DRAINING, S.STOPPING, S.BACKOFF}),
+    S.READY: frozenset({S.DRAINING, S.STOPPING, S.BACKOFF, S.ASLEEP}),
+    S.ASLEEP: frozenset({S.STARTING, S.STOPPING, S.STOPPED}),
     S.DRAINING: frozenset({S.STOPPING, S.STOPPED}),
     S.STOPPING: frozenset({S.STOPPED}),
     S.BACKOFF: frozenset({S.STARTING, S.STOPPED, S.FAILED}),
@@ -27,15 +29,21 @@ ALLOWED: dict[InstanceState, frozenset[InstanceState]] = {
     S.STOPPED: frozenset(),
 }
 
-HAS_PROCESS = frozenset({S.STARTING, S.READY, S.DRAINING, S.STOPPING})
+HAS_PROCESS = frozenset({S.STARTING, S.READY, S.ASLEEP, S.DRAINING, S.STOPPING})
 """States in which an engine process is running."""
 
-COUNTS_AS_WANTED = frozenset({S.PENDING, S.STARTING, S.READY, S.BACKOFF, S.FAILED})
+COUNTS_AS_WANTED = frozenset({S.PENDING, S.STARTING, S.READY, S.ASLEEP, S.BACKOFF, S.FAILED})
 """States of an instance that is (or will be) there to serve."""
 
 LONGEST_DELAY_SECONDS = 300.0
 STABLE_AFTER_SECONDS = 60.0
 MAX_BOOTS_WITHOUT_READY = 5
+
+
+def waits_for_room(instance: Instance) -> bool:
+    """Whether it never had a process for lack of memory, and waits until there is some."""
+    never_ran = instance.runtime_id is None and not instance.boots_without_ready
+    return instance.state is S.BACKOFF and never_ran
 
 
 def restart_delay_seconds(failures: int) -> float:

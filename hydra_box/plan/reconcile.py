@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from hydra_box.plan.lifecycle import COUNTS_AS_WANTED, HAS_PROCESS
+from hydra_box.plan.lifecycle import COUNTS_AS_WANTED, HAS_PROCESS, waits_for_room
+from hydra_box.plan.sleep import AWAKE, Sleep
 from hydra_box.types import DesiredState, Frozen, Instance, InstanceState, Service
 
 S = InstanceState
@@ -32,6 +33,18 @@ class DrainInstance(Frozen, frozen=True, kw_only=True):
     instance_id: str
 
 
+class SleepInstance(Frozen, frozen=True, kw_only=True):
+    """Give the instance no more requests, and have its engine give its GPUs back."""
+
+    instance_id: str
+
+
+class WakeInstance(Frozen, frozen=True, kw_only=True):
+    """Have the instance's engine take its GPUs again, and serve."""
+
+    instance_id: str
+
+
 class StopInstance(Frozen, frozen=True, kw_only=True):
     """End the instance's process now."""
 
@@ -51,10 +64,17 @@ class ForgetService(Frozen, frozen=True, kw_only=True):
 
 
 Action = (
-    CreateInstance | StartInstance | DrainInstance | StopInstance | ForgetInstance | ForgetService
+    CreateInstance
+    | StartInstance
+    | DrainInstance
+    | SleepInstance
+    | WakeInstance
+    | StopInstance
+    | ForgetInstance
+    | ForgetService
 )
 
-_LEAST_WORTH_KEEPING = (S.FAILED, S.BACKOFF, S.PENDING, S.STARTING, S.READY)
+_LEAST_WORTH_KEEPING = (S.FAILED, S.BACKOFF, S.PENDING, S.ASLEEP, S.STARTING, S.READY)
 _LEAVING = (S.DRAINING, S.STOPPING)
 
 
@@ -65,6 +85,7 @@ def reconcile(
     now: float,
     waiting: Collection[str] = (),
     started: Mapping[str, Service] = {},
+    sleep: Sleep = AWAKE,
 ) -> list[Action]:
     """What has to be done so that ``instances`` become what ``services`` ask for.
 
@@ -78,6 +99,7 @@ def reconcile(
         now: Unix time.
         waiting: ids of services whose models are not here yet; they get no instance before.
         started: id of an instance to its service, as that was when its process was started.
+        sleep: who sleeps. Such a service keeps no process but those that sleep in place.
     """
     services = list(services)
     by_service: dict[str, list[Instance]] = {service.id: [] for service in services}
@@ -90,7 +112,11 @@ def reconcile(
     for service in services:
         ours = by_service[service.id]
         old = outdated(service, ours, started)
-        actions += _reconcile_service(service, ours, old, now, has_model=service.id not in waiting)
+        if service.id in sleep.services:
+            actions += _rest(service, ours, old, sleep)
+            continue
+        wanted = _wanted(service, has_model=service.id not in waiting)
+        actions += _reconcile_service(service, ours, wanted, old, now, sleep)
     # Last, because they take a while: nothing else in the list may be overtaken by events.
     return actions + [
         ForgetService(service_id=service.id)
@@ -122,16 +148,31 @@ def _way_of_running(service: Service) -> tuple[object, ...]:
     )
 
 
+def _wanted(service: Service, *, has_model: bool) -> int:
+    running = service.desired_state is DesiredState.RUNNING and has_model
+    return service.desired_instances if running else 0
+
+
+def _rest(
+    service: Service, instances: list[Instance], old: Collection[str], sleep: Sleep
+) -> list[Action]:
+    """End what a sleeping service has, but for the processes that it can wake up as they are."""
+    lasting = [one for one in instances if one.id in sleep.in_place and one.id not in old]
+    asleep = [one for one in lasting if one.state is S.ASLEEP]
+    ready = [one for one in lasting if one.state is S.READY]
+    staying = (asleep + ready)[: service.desired_instances]
+    ending = [action for one in instances if one not in staying for action in _end(one)]
+    return ending + [SleepInstance(instance_id=one.id) for one in staying if one in ready]
+
+
 def _reconcile_service(
     service: Service,
     instances: list[Instance],
+    wanted: int,
     old: Collection[str],
     now: float,
-    *,
-    has_model: bool,
+    sleep: Sleep,
 ) -> list[Action]:
-    running = service.desired_state is DesiredState.RUNNING and has_model
-    wanted = service.desired_instances if running else 0
     present = sorted(
         (one for one in instances if one.state in COUNTS_AS_WANTED),
         key=lambda one: _worth(one, old),
@@ -145,9 +186,12 @@ def _reconcile_service(
     in_the_way = [
         one
         for one in instances
-        if one.id in old and one.state in HAS_PROCESS and one not in staying
+        if (one.id in old or one.id in sleep.ending)
+        and one.state in HAS_PROCESS
+        and one not in staying
     ]
     actions = [action for one in leaving for action in _end(one)]
+    actions += [WakeInstance(instance_id=one.id) for one in staying if one.state is S.ASLEEP]
     actions += [StartInstance(instance_id=one.id) for one in staying if _due(one, now)]
     missing = wanted - len(staying) - len(in_the_way)
     return actions + [CreateInstance(service_id=service.id)] * max(0, missing)
@@ -164,15 +208,9 @@ def _to_replace(kept: list[Instance], old: Collection[str], *, settled: bool) ->
     others = [one for one in kept if one.id not in old]
     if idle or not ours or not settled:
         return idle
-    if not all(one.state is S.READY or _waits_for_room(one) for one in others):
+    if not all(one.state is S.READY or waits_for_room(one) for one in others):
         return []
     return [min(ours, key=lambda one: (one.created_at, one.id))]
-
-
-def _waits_for_room(instance: Instance) -> bool:
-    """Whether it never had a process for lack of memory, which the outdated ones may hold."""
-    never_ran = instance.runtime_id is None and not instance.boots_without_ready
-    return instance.state is S.BACKOFF and never_ran
 
 
 def _worth(instance: Instance, old: Collection[str]) -> tuple[int, bool, float]:

@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--crash-after-chunks", type=int, metavar="N", help="in every stream")
     parser.add_argument("--ignore-sigterm", action="store_true")
     parser.add_argument("--error", type=int, metavar="STATUS", help="what every chat is answered")
+    parser.add_argument("--enable-sleep-mode", action="store_true", help="as vLLM's on a GPU")
+    parser.add_argument("--sleep-error", type=int, metavar="STATUS", help="told to sleep")
+    parser.add_argument("--wake-error", type=int, metavar="STATUS", help="told to wake")
     parser.add_argument("--chunks", type=int, default=3, help="of a stream")
     parser.add_argument("--chunk-delay", type=float, default=0.0, help="seconds before each")
     return parser
@@ -88,6 +91,8 @@ class FakeEngine:
         self.ready_at = time.monotonic() + options.load_delay
         self.chats = 0
         self.busy = 0
+        self.asleep = False
+        self.can_sleep = options.enable_sleep_mode and os.environ.get("VLLM_SERVER_DEV_MODE") == "1"
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection until it is closed."""
@@ -102,6 +107,11 @@ class FakeEngine:
     ) -> None:
         if self.options.hang_while_loading or time.monotonic() < self.ready_at:
             await _send(writer, 503, LOADING)
+        elif self.can_sleep and path in ("/sleep", "/wake_up", "/is_sleeping"):
+            await self._nap(path, writer)
+        elif self.asleep:
+            # The real one would take it, and fail in words of CUDA.
+            os.kill(os.getpid(), signal.SIGKILL)
         elif path == "/health":
             await _send(writer, 200, {"status": "ok"})
         elif path == "/slots":
@@ -121,6 +131,16 @@ class FakeEngine:
         else:
             message = {"message": "File Not Found", "type": "not_found_error", "code": 404}
             await _send(writer, 404, {"error": message})
+
+    async def _nap(self, path: str, writer: asyncio.StreamWriter) -> None:
+        errors = {"/sleep": self.options.sleep_error, "/wake_up": self.options.wake_error}
+        if errors.get(path) is not None:
+            await _send(writer, errors[path], {"error": {"message": "CUDA error"}})
+            return
+        if path != "/is_sleeping":
+            self.asleep = path == "/sleep"
+            print(f"It took 0.000001 seconds to {'fall asleep' if self.asleep else 'wake up'}.")
+        await _send(writer, 200, {"is_sleeping": self.asleep})
 
     async def _chat(self, request: dict[str, object], writer: asyncio.StreamWriter) -> None:
         self.chats += 1

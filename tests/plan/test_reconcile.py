@@ -17,11 +17,14 @@ from hydra_box.plan.reconcile import (
     DrainInstance,
     ForgetInstance,
     ForgetService,
+    SleepInstance,
     StartInstance,
     StopInstance,
+    WakeInstance,
     outdated,
     reconcile,
 )
+from hydra_box.plan.sleep import Sleep
 from hydra_box.types import DesiredState, EngineName, Instance, InstanceState, Service
 from tests.samples import a_service, an_instance
 
@@ -104,6 +107,7 @@ def test_what_ends_lets_requests_finish(services: list[Service]) -> None:
         _forget("failed"),
         _forget("stopped"),
         _stop("starting"),
+        _stop("asleep"),
         _drain("ready"),
     }
 
@@ -241,7 +245,83 @@ def test_what_does_not_matter_to_a_process_replaces_none() -> None:
     assert reconcile([changed], [an_instance("a", state=S.READY)], now=0.0, started=started) == []
 
 
+# --- sleep --------------------------------------------------------------------
+
+
+def _resting(
+    states: dict[str, InstanceState], *, desired: int = 1, asleep: bool = True, **known: set[str]
+) -> list[Action]:
+    """What becomes of instances of a service; those whose names begin with "p" sleep in place."""
+    service = a_service(desired_instances=desired, idle_timeout_seconds=60.0)
+    sleep = Sleep(
+        services=frozenset({service.id} if asleep else ()),
+        in_place=frozenset(name for name in states if name.startswith("p")),
+        ending=frozenset(known.get("ending", ())),
+    )
+    old = a_service(context_length=512)
+    started = {id: old if id in known.get("outdated", ()) else service for id in states}
+    return reconcile([service], _named(states), now=100.0, started=started, sleep=sleep)
+
+
+@pytest.mark.parametrize(
+    ("desired", "states", "actions"),
+    [
+        (1, {}, []),
+        (1, {"a": S.READY}, [_drain("a")]),
+        (2, {"a": S.READY, "b": S.BACKOFF}, [_drain("a"), _forget("b")]),
+        (2, {"a": S.READY, "b": S.FAILED}, [_drain("a"), _forget("b")]),
+        (1, {"a": S.DRAINING}, []),
+        (1, {"a": S.STOPPING}, []),
+        (1, {"a": S.STOPPED}, [_forget("a")]),
+        (1, {"p": S.READY}, [SleepInstance(instance_id="p")]),
+        (1, {"p": S.ASLEEP}, []),
+        (2, {"p": S.ASLEEP, "a": S.READY}, [_drain("a")]),
+        # It was scaled down while it slept.
+        (1, {"p1": S.ASLEEP, "p2": S.ASLEEP}, [_stop("p2")]),
+    ],
+)
+def test_a_service_that_sleeps_keeps_only_what_it_can_wake(
+    desired: int, states: dict[str, InstanceState], actions: list[Action]
+) -> None:
+    assert _resting(states, desired=desired) == actions
+
+
+@pytest.mark.parametrize(
+    ("desired", "states", "actions"),
+    [
+        (2, {}, [CREATE, CREATE]),
+        (1, {"p": S.ASLEEP}, [WakeInstance(instance_id="p")]),
+        (2, {"p": S.ASLEEP}, [WakeInstance(instance_id="p"), CREATE]),
+        (1, {"p1": S.ASLEEP, "p2": S.ASLEEP}, [_stop("p2"), WakeInstance(instance_id="p1")]),
+        (1, {"p": S.STARTING}, []),
+    ],
+)
+def test_a_service_that_wakes_takes_what_slept_and_makes_what_is_missing(
+    desired: int, states: dict[str, InstanceState], actions: list[Action]
+) -> None:
+    assert _resting(states, desired=desired, asleep=False) == actions
+
+
+def test_who_wakes_waits_for_the_memory_of_what_was_ended_to_sleep() -> None:
+    for state in (S.DRAINING, S.STOPPING):
+        assert _resting({"a": state}, asleep=False, ending={"a"}) == []
+        assert _resting({"a": state}, asleep=False) == [CREATE]
+    gone = _resting({"a": S.STOPPED}, asleep=False, ending={"a"})
+    assert gone == [_forget("a"), CREATE]
+
+
+def test_what_was_edited_while_it_slept_wakes_as_what_it_is_now() -> None:
+    assert _resting({"p": S.ASLEEP}, outdated={"p"}) == [_stop("p")]
+    assert _resting({"p": S.READY}, outdated={"p"}) == [_drain("p")]
+    assert _resting({"p": S.ASLEEP}, asleep=False, outdated={"p"}) == [_stop("p")]
+
+
 # --- histories --------------------------------------------------------------
+
+
+UNSETTLED = {S.PENDING, S.STARTING, S.DRAINING, S.STOPPING, S.ASLEEP}
+PLACES = tuple("02468")
+"""Instances whose ids end so can sleep in place."""
 
 
 class World(RuleBasedStateMachine):
@@ -256,6 +336,8 @@ class World(RuleBasedStateMachine):
         self.services: dict[str, Service] = {}
         self.instances: dict[str, Instance] = {}
         self.started: dict[str, Service] = {}
+        self.asleep: set[str] = set()
+        self.ending: set[str] = set()
 
     # What owners ask.
 
@@ -280,6 +362,19 @@ class World(RuleBasedStateMachine):
     def want(self, id: str, state: DesiredState) -> None:
         if id in self.services and self.services[id].desired_state is not D.DELETED:
             self._change_service(id, desired_state=state)
+            if state is not D.RUNNING:
+                self.asleep.discard(id)
+
+    @rule(id=services_made)
+    def fall_asleep(self, id: str) -> None:
+        if id in self.services and self.services[id].desired_state is D.RUNNING:
+            states = {one.state for one in self._of(self.services[id])}
+            if S.READY in states and not states & UNSETTLED:
+                self.asleep.add(id)
+
+    @rule(id=services_made)
+    def wake(self, id: str) -> None:
+        self.asleep.discard(id)
 
     # What processes do.
 
@@ -298,7 +393,7 @@ class World(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def end(self, data: st.DataObject) -> None:
-        if found := self._any_of(data, S.DRAINING, S.STOPPING):
+        if found := self._any_of(data, S.DRAINING, S.STOPPING, S.ASLEEP):
             self._change(found, state=S.STOPPED)
 
     @rule(seconds=st.floats(0, 400))
@@ -317,7 +412,12 @@ class World(RuleBasedStateMachine):
         for service in self.services.values():
             present = [one for one in self._of(service) if one.state in COUNTS_AS_WANTED]
             leaving = [one for one in self._of(service) if one.state in (S.DRAINING, S.STOPPING)]
-            in_the_way = [one for one in leaving if one.id in self._outdated(service)]
+            old = self._outdated(service) | self.ending
+            in_the_way = [one for one in leaving if one.id in old]
+            if service.id in self.asleep:
+                assert all(one.state is S.ASLEEP for one in present)
+                assert len(present) <= service.desired_instances
+                continue
             missing = self._wanted(service) - len(present)
             assert 0 <= missing <= len(in_the_way)
 
@@ -327,15 +427,18 @@ class World(RuleBasedStateMachine):
         ends = {
             one.instance_id
             for one in self._reconcile()
-            if isinstance(one, DrainInstance | StopInstance)
+            if isinstance(one, DrainInstance | StopInstance | SleepInstance)
         }
-        assert not starts & ends
+        wakes = {one.instance_id for one in self._reconcile() if isinstance(one, WakeInstance)}
+        assert not (starts | wakes) & ends
         for service in self.services.values():
             kept = [one for one in self._of(service) if one.id not in ends]
             running = [one for one in kept if one.state in (S.STARTING, S.READY)]
             begun = [one for one in kept if one.id in starts]
             assert all(one.state not in HAS_PROCESS for one in begun)
-            assert len(running) + len(begun) <= self._wanted(service)
+            woken = [one for one in kept if one.id in wakes]
+            assert all(one.state is S.ASLEEP for one in woken)
+            assert len(running) + len(begun) + len(woken) <= self._wanted(service)
 
     @invariant()
     def replaces_one_at_a_time(self) -> None:
@@ -362,6 +465,9 @@ class World(RuleBasedStateMachine):
         assert all(one.service_id in self.services for one in self.instances.values())
         for service in self.services.values():
             assert service.desired_state is not D.DELETED
+            if service.id in self.asleep:
+                assert all(one.state is S.ASLEEP for one in self._of(service))
+                continue
             states = Counter(one.state for one in self._of(service))
             assert states[S.READY] + states[S.FAILED] == self._wanted(service) == states.total()
             # What cannot run as it now should does not take down what runs as it did.
@@ -375,6 +481,11 @@ class World(RuleBasedStateMachine):
             list(self.instances.values()),
             now=self.now,
             started=self.started,
+            sleep=Sleep(
+                services=frozenset(self.asleep),
+                in_place=frozenset(id for id in self.instances if id.endswith(PLACES)),
+                ending=frozenset(self.ending),
+            ),
         )
 
     def _outdated(self, service: Service) -> frozenset[str]:
@@ -398,9 +509,13 @@ class World(RuleBasedStateMachine):
                 self._change(self.instances[id], state=S.STARTING, retry_at=None)
                 self.started[id] = self.services[self.instances[id].service_id]
             case DrainInstance(instance_id=id):
-                self._change(self.instances[id], state=S.DRAINING)
+                self._leave(self.instances[id], S.DRAINING)
+            case SleepInstance(instance_id=id):
+                self._change(self.instances[id], state=S.ASLEEP)
+            case WakeInstance(instance_id=id):
+                self._change(self.instances[id], state=S.STARTING)
             case StopInstance(instance_id=id):
-                self._change(self.instances[id], state=S.STOPPING)
+                self._leave(self.instances[id], S.STOPPING)
             case ForgetInstance(instance_id=id):
                 assert self.instances.pop(id).state not in HAS_PROCESS
             case ForgetService(service_id=id):
@@ -410,6 +525,11 @@ class World(RuleBasedStateMachine):
         new = msgspec.structs.replace(instance, **changes)
         assert new.state in ALLOWED[instance.state]
         self.instances[instance.id] = new
+
+    def _leave(self, instance: Instance, state: InstanceState) -> None:
+        self._change(instance, state=state)
+        if instance.service_id in self.asleep:
+            self.ending.add(instance.id)
 
     def _change_service(self, id: str, **changes: object) -> None:
         self.services[id] = msgspec.structs.replace(self.services[id], **changes)
@@ -422,7 +542,8 @@ class World(RuleBasedStateMachine):
         return data.draw(st.sampled_from(found)) if found else None
 
     def _wanted(self, service: Service) -> int:
-        return service.desired_instances if service.desired_state is D.RUNNING else 0
+        runs = service.desired_state is D.RUNNING and service.id not in self.asleep
+        return service.desired_instances if runs else 0
 
 
 World.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

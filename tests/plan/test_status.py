@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hydra_box.plan.status import service_reason, service_status
+from hydra_box.plan.upstream_health import Health, HealthState
 from hydra_box.types import (
     DesiredState,
     DownloadState,
+    EngineName,
     Instance,
     InstanceState,
     ServiceStatus,
@@ -143,3 +145,44 @@ def test_of_a_service_whose_model_is_not_here(
 )
 def test_reasons(instances: list[Instance], reason: str | None) -> None:
     assert service_reason(instances) == reason
+
+
+UP, DOWN = Health(state=HealthState.HEALTHY), Health(state=HealthState.UNHEALTHY)
+RESTING, UNCHECKED = Health(state=HealthState.RESTING), Health()
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "status"),
+    [
+        ([], W.FAILED),
+        ([DOWN], W.FAILED),
+        ([UNCHECKED], W.DEPLOYING),
+        ([DOWN, UNCHECKED], W.DEPLOYING),
+        ([DOWN, UP], W.RUNNING),
+        ([RESTING], W.RUNNING),
+    ],
+)
+def test_of_a_service_that_only_upstreams_serve(
+    upstreams: list[Health], status: ServiceStatus
+) -> None:
+    service = a_service(engine=EngineName.UPSTREAM, desired_instances=0)
+    assert service_status(service, [], upstreams=upstreams) is status
+    stopped = a_service(engine=EngineName.UPSTREAM, desired_state=D.STOPPED)
+    assert service_status(stopped, [], upstreams=upstreams) is W.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("states", "with_upstream", "without"),
+    [
+        ((S.READY,), W.RUNNING, W.RUNNING),
+        ((S.READY, S.DRAINING), W.SCALING, W.SCALING),
+        ((S.STARTING,), W.SCALING, W.DEPLOYING),
+        ((S.FAILED,), W.SCALING, W.FAILED),
+    ],
+)
+def test_of_a_service_that_upstreams_serve_beside_instances(
+    states: tuple[InstanceState, ...], with_upstream: ServiceStatus, without: ServiceStatus
+) -> None:
+    instances = _instances(states)
+    assert service_status(a_service(), instances, upstreams=[DOWN, UP]) is with_upstream
+    assert service_status(a_service(), instances, upstreams=[DOWN, UNCHECKED]) is without

@@ -1,0 +1,281 @@
+"""Services that fall asleep when nobody calls them, and wake when somebody does: real engines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import psutil
+import pytest
+
+from hydra_box.catalog import DEMO_MODEL
+from hydra_box.messages import DeployRequest, EditRequest, ScaleRequest, ServiceView
+from hydra_box.types import InstanceState, Scope, ServiceStatus
+from tests.boxes import RunningBox
+from tests.conftest import StartBox
+from tests.e2e.commands import run_json
+from tests.e2e.streams import chat
+from tests.fakes.engine import behave, install_as_built
+from tests.waiting import eventually
+
+IDLE_SECONDS = 1.0
+AT_ONCE = 20
+
+T = TypeVar("T")
+
+
+async def until(condition: Callable[[], T], what: str) -> T:
+    return await asyncio.to_thread(eventually, condition, what=what)
+
+
+class Drowsy:
+    """A box with a service that sleeps soon, and a client of it."""
+
+    def __init__(self, box: RunningBox, **request: Any) -> None:
+        self.box = box
+        wanted: dict[str, Any] = {
+            "model": "demo",
+            "name": "drowsy",
+            "idle_timeout_seconds": IDLE_SECONDS,
+        }
+        self.view = box.deploy(DeployRequest(**wanted | request))
+        self.key = box.key("k", Scope.INFERENCE)
+
+    @property
+    def now(self) -> ServiceView:
+        return self.box.client.service("drowsy")
+
+    def asleep(self) -> bool:
+        view = self.now
+        return view.asleep and not view.instances
+
+    def events(self, kind: str) -> int:
+        """How many of a kind are stored; they are a moment after they happen."""
+        return sum(one.kind == kind for one in self.box.client.recent_events(limit=500))
+
+    async def happened(self, kind: str, times: int) -> None:
+        await until(lambda: self.events(kind) >= times, f"{kind} is told")
+        assert self.events(kind) == times
+
+    async def ask(
+        self, *, prefer: str | None = None, **options: Any
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of a chat, read to its end."""
+        sent = {"Authorization": f"Bearer {self.key}"}
+        if prefer is not None:
+            sent["Prefer"] = prefer
+        body = chat(self.view.access_name, **{"max_tokens": 5, **options})
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.box.url}/v1/chat/completions", json=body, headers=sent) as answer,
+        ):
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            return answer.status, headers, await answer.read()
+
+
+async def test_asleep_it_takes_nothing_and_one_of_many_requests_wakes_it(
+    start_box: StartBox,
+) -> None:
+    drowsy = await asyncio.to_thread(Drowsy, start_box(), idle_timeout_seconds=2.0)
+    (pid,) = [one.pid for one in drowsy.view.instances]
+    await until(drowsy.asleep, "it is asleep")
+    assert pid is not None
+    assert not psutil.pid_exists(pid)
+    assert list(drowsy.box.paths.instances.iterdir()) == []
+    assert drowsy.now.status is ServiceStatus.RUNNING
+    assert drowsy.now.idle_timeout_seconds == 2.0
+    assert drowsy.box.client.status().attention == ()
+    await drowsy.happened("service.asleep", 1)
+
+    answers = await asyncio.gather(*(drowsy.ask() for _ in range(AT_ONCE)))
+    assert [status for status, _, _ in answers] == [200] * AT_ONCE
+    await drowsy.happened("service.waking", 1)
+    await drowsy.happened("instance.ready", 2)
+    assert drowsy.now.stats.requests == AT_ONCE
+    assert [one.restarts for one in drowsy.now.instances] == [0]
+
+
+async def test_who_does_not_want_to_wait_is_told_and_it_wakes_all_the_same(
+    start_box: StartBox,
+) -> None:
+    drowsy = await asyncio.to_thread(Drowsy, start_box())
+    await until(drowsy.asleep, "it is asleep")
+    status, headers, body = await drowsy.ask(prefer="wait=0")
+    assert status == 503
+    assert int(headers["retry-after"]) >= 1
+    assert b"is waking" in body
+    assert b"asked 0 s ago" in body
+    await asyncio.to_thread(drowsy.box.wait_running, "drowsy")
+    status, _, _ = await drowsy.ask(prefer="wait=60")
+    assert status == 200
+    await drowsy.happened("service.waking", 1)
+
+
+async def test_a_stream_that_is_longer_than_the_timeout_keeps_it_awake(
+    home: Path, start_box: StartBox
+) -> None:
+    install_fake(home, "--chunks", "40", "--chunk-delay", "0.05")
+    drowsy = await asyncio.to_thread(Drowsy, start_box())
+    status, _, body = await drowsy.ask(stream=True)
+    assert status == 200
+    assert b"data: [DONE]" in body
+    assert drowsy.events("service.asleep") == 0
+    await until(drowsy.asleep, "it is asleep")
+
+
+async def test_an_engine_that_is_killed_while_it_wakes_is_waited_for(
+    home: Path, start_box: StartBox
+) -> None:
+    drowsy = await slow_to_wake(home, start_box)
+    waiting = [asyncio.create_task(drowsy.ask()) for _ in range(3)]
+    pid = await until(lambda: starting_pid(drowsy), "it is starting")
+    os.kill(pid, signal.SIGKILL)
+    assert [status for status, _, _ in await asyncio.gather(*waiting)] == [200] * 3
+    await drowsy.happened("service.waking", 1)
+    await drowsy.happened("instance.exited", 1)
+
+
+async def test_a_service_that_is_stopped_while_it_wakes_answers_so(
+    home: Path, start_box: StartBox
+) -> None:
+    drowsy = await slow_to_wake(home, start_box)
+    waiting = [asyncio.create_task(drowsy.ask()) for _ in range(3)]
+    await until(lambda: starting_pid(drowsy), "it is starting")
+    await asyncio.to_thread(drowsy.box.client.stop, "drowsy")
+    for status, _, body in await asyncio.gather(*waiting):
+        assert status == 503
+        assert b"is stopped" in body
+    await until(lambda: not drowsy.now.instances, "nothing of it is left")
+    assert not drowsy.now.asleep
+    # Who starts it wants it awake.
+    await asyncio.to_thread(drowsy.box.client.start, "drowsy")
+    await asyncio.to_thread(drowsy.box.wait_running, "drowsy")
+
+
+async def test_the_daemon_stops_while_it_wakes(home: Path, start_box: StartBox) -> None:
+    drowsy = await slow_to_wake(home, start_box, drain_timeout_seconds=1)
+    waiting = asyncio.create_task(drowsy.ask())
+    await until(lambda: starting_pid(drowsy), "it is starting")
+    assert await asyncio.to_thread(drowsy.box.stop) == 0
+    status, _, body = await waiting
+    assert status == 503
+    assert b"the daemon is stopping" in body
+
+
+async def slow_to_wake(home: Path, start_box: StartBox, **settings: object) -> Drowsy:
+    """A box whose engine needs a moment to load, with a service that is asleep."""
+    install_fake(home, "--load-delay", "1")
+    drowsy = await asyncio.to_thread(Drowsy, start_box(**settings))
+    await until(drowsy.asleep, "it is asleep")
+    return drowsy
+
+
+def install_fake(home: Path, *behaviour: str) -> None:
+    """The engine of the box that is started on that state directory."""
+    (home / "engines").mkdir(mode=0o700, parents=True)
+    home.chmod(0o700)
+    install_as_built(home / "engines", *behaviour)
+
+
+def starting_pid(drowsy: Drowsy) -> int:
+    """Of its first process that loads; 0: there is none."""
+    starting = (one for one in drowsy.now.instances if one.state is InstanceState.STARTING)
+    return next((one.pid for one in starting if one.pid is not None), 0)
+
+
+def test_changes_do_not_wake_it_and_are_what_it_wakes_as(start_box: StartBox) -> None:
+    drowsy = Drowsy(start_box())
+    eventually(drowsy.asleep, what="it is asleep")
+    client = drowsy.box.client
+    client.scale("drowsy", ScaleRequest(instances=2))
+    client.edit("drowsy", EditRequest(context_length=256))
+    client.edit("drowsy", EditRequest(idle_timeout_seconds=60))
+    assert drowsy.asleep()
+    assert run_json(drowsy.box, "start", "drowsy", "--wait")["status"] == "RUNNING"
+    view = drowsy.box.wait_running("drowsy")
+    assert (view.context_length, view.ready_instances, view.asleep) == (256, 2, False)
+
+
+def test_a_service_that_shall_never_sleep_any_more_wakes(start_box: StartBox) -> None:
+    drowsy = Drowsy(start_box())
+    eventually(drowsy.asleep, what="it is asleep")
+    drowsy.box.client.edit("drowsy", EditRequest(idle_timeout_seconds=0))
+    view = drowsy.box.wait_running("drowsy")
+    assert view.idle_timeout_seconds is None
+    assert not view.asleep
+
+
+def test_asleep_it_can_be_stopped_started_and_deleted(start_box: StartBox) -> None:
+    drowsy = Drowsy(start_box())
+    client = drowsy.box.client
+    eventually(drowsy.asleep, what="it is asleep")
+    assert client.stop("drowsy").status is ServiceStatus.STOPPED
+    assert not drowsy.now.asleep
+    client.start("drowsy")
+    drowsy.box.wait_running("drowsy")
+    eventually(drowsy.asleep, what="it is asleep again")
+    client.delete("drowsy", confirm="drowsy")
+    eventually(lambda: not client.services(), what="it is gone")
+
+
+def test_after_a_restart_of_the_daemon_it_is_awake(start_box: StartBox) -> None:
+    drowsy = Drowsy(start_box())
+    eventually(drowsy.asleep, what="it is asleep")
+    assert drowsy.box.stop() == 0
+    again = start_box()
+    view = again.wait_running("drowsy")
+    assert view.idle_timeout_seconds == IDLE_SECONDS
+
+
+async def test_requests_in_the_moment_of_falling_asleep_are_answered(
+    start_box: StartBox,
+) -> None:
+    drowsy = await asyncio.to_thread(Drowsy, start_box())
+    told = drowsy.box.client.events(after=0)
+    for _ in range(4):
+        await asyncio.to_thread(lambda: next(one for one in told if one.kind == "service.asleep"))
+        # It is being drained, or stopped, or is asleep by now.
+        status, _, body = await drowsy.ask()
+        assert status == 200, body
+
+
+@pytest.mark.slow
+async def test_a_request_while_the_old_process_still_ends_waits_for_the_next(
+    home: Path, start_box: StartBox
+) -> None:
+    install_fake(home, "--ignore-sigterm")
+    drowsy = await asyncio.to_thread(Drowsy, start_box())
+    (old,) = [one.pid for one in drowsy.view.instances]
+
+    def ending() -> bool:
+        return [one.state for one in drowsy.now.instances] == [InstanceState.STOPPING]
+
+    await until(ending, "its process is being ended")
+    assert drowsy.now.asleep
+    status, _, body = await drowsy.ask()
+    assert status == 200, body
+    # The next had the memory of the one before, so that both were never there at once.
+    assert old is not None
+    assert not psutil.pid_exists(old)
+    await drowsy.happened("service.waking", 1)
+
+
+@pytest.mark.slow
+async def test_a_wake_that_fails_for_good_is_told_to_who_waits(
+    home: Path, start_box: StartBox
+) -> None:
+    install_fake(home)
+    model = Path(shutil.copy(DEMO_MODEL, home.parent / "copy.gguf"))
+    drowsy = await asyncio.to_thread(Drowsy, start_box(), model=str(model))
+    await until(drowsy.asleep, "it is asleep")
+    behave(model, "--exit-at-once", "3")
+    status, _, body = await drowsy.ask()
+    assert status == 503
+    assert b"has failed" in body
+    await drowsy.happened("service.waking", 1)
