@@ -99,18 +99,3 @@ async def read(socket_path: Path, path: str) -> bytes:
             return await response.read()
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
         raise EngineError(f"the engine does not answer when asked for {path}") from error
-
-
-def parse_metrics(text: str) -> dict[str, float]:
-    """Prometheus' text format: name to value, summed over labels."""
-    totals: dict[str, float] = {}
-    for line in text.splitlines():
-        if line.startswith("#") or not line.strip():
-            continue
-        series, _, value = line.rpartition(" ")
-        name = series.partition("{")[0]
-        try:
-            totals[name] = totals.get(name, 0.0) + float(value)
-        except ValueError:
-            continue  # A timestamp or a comment that no counter of ours has.
-    return totals

@@ -6,24 +6,8 @@ import json
 
 import pytest
 
-from hydra_box.engines.asking import check_first_answer, parse_metrics
+from hydra_box.engines.asking import check_first_answer
 from hydra_box.errors import EngineError
-
-
-def test_metrics_are_summed_over_their_labels() -> None:
-    text = (
-        "# HELP vllm:num_requests_running Number of requests\n"
-        "# TYPE vllm:num_requests_running gauge\n"
-        'vllm:num_requests_running{engine="0",model_name="public/a b"} 2.0\n'
-        'vllm:num_requests_running{engine="1",model_name="public/a b"} 1.0\n'
-        "llamacpp:requests_deferred 4\n"
-        "\n"
-        "nonsense\n"
-    )
-    assert parse_metrics(text) == {
-        "vllm:num_requests_running": 3.0,
-        "llamacpp:requests_deferred": 4.0,
-    }
 
 
 @pytest.mark.parametrize(
