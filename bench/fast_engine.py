@@ -1,7 +1,8 @@
 """An engine that costs next to nothing, so that what is measured is the way to it.
 
 ``python -m bench.fast_engine SOCKET`` answers every request on a UNIX socket at once: with a
-chat completion, or, where ``"stream": true`` stands in the body, with ``FRAMES`` SSE frames.
+chat completion, or, where ``"stream": true`` stands in the body, with ``FRAMES`` SSE frames; with
+llama.cpp's counts in each, where it is asked for them as that is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ FRAME = (
     b'data: {"id":"chatcmpl-0","object":"chat.completion.chunk","created":1700000000,'
     b'"model":"bench","choices":[{"index":0,"delta":{"content":" token"},"finish_reason":null}]}'
     b"\n\n"
+)
+TIMINGS = (
+    b',"timings":{"cache_n":0,"prompt_n":8,"prompt_ms":1.702,"prompt_per_token_ms":0.1418,'
+    b'"prompt_per_second":7050.52,"predicted_n":128,"predicted_ms":212.432,'
+    b'"predicted_per_token_ms":1.6596,"predicted_per_second":602.54}'
 )
 LAST = b"data: [DONE]\n\n"
 BODY = (
@@ -66,7 +72,8 @@ class FastEngine(asyncio.Protocol):
         body, self._body = bytes(self._body), bytearray()
         assert self._transport is not None
         if b'"stream":true' in body.replace(b" ", b""):
-            task = asyncio.create_task(self._stream(self._transport))
+            added = TIMINGS if b'"timings_per_token":true' in body else b""
+            task = asyncio.create_task(self._stream(self._transport, added))
             self._streams.add(task)
             task.add_done_callback(self._streams.discard)
         else:
@@ -75,12 +82,13 @@ class FastEngine(asyncio.Protocol):
                 % (len(BODY), BODY)
             )
 
-    async def _stream(self, transport: asyncio.Transport) -> None:
+    async def _stream(self, transport: asyncio.Transport, added: bytes) -> None:
         transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
-        chunk = b"%x\r\n%s\r\n" % (len(FRAME), FRAME)
+        frame = FRAME.replace(b"}\n\n", added + b"}\n\n")
+        chunk = b"%x\r\n%s\r\n" % (len(frame), frame)
         for _ in range(0, FRAMES, FRAMES_AT_ONCE):
             await self._may_write.wait()
             transport.write(chunk * FRAMES_AT_ONCE)

@@ -17,6 +17,7 @@
     ├── DoesNotFit                409  exit 10  too little memory; the hint says what would fit
     ├── PayloadTooLarge           413  exit 2   the body is over the limit
     ├── RateLimited               429  exit 6   the key is at its limit
+    │   └── InsufficientQuota     429  exit 6   the key has used its quota
     ├── Unavailable               503  exit 6   loading, full or stopping; try again
     ├── DownloadFailed            502  exit 6   what the hub sent is wrong, or it has changed
     ├── DiskFull                  507  exit 9   too little room on the disk
@@ -182,6 +183,13 @@ class RateLimited(HydraError):
     exit_code = 6
 
 
+class InsufficientQuota(RateLimited):
+    """The key has used what its quota allows in this period, or for good."""
+
+    code = "insufficient_quota"
+    type = "insufficient_quota"
+
+
 class Unavailable(HydraError):
     """Loading, full or stopping; ``retry_after_seconds`` says when to come again."""
 
@@ -255,6 +263,7 @@ BY_CODE: dict[str, type[HydraError]] = {
         DoesNotFit,
         PayloadTooLarge,
         RateLimited,
+        InsufficientQuota,
         Unavailable,
         DownloadFailed,
         DiskFull,

@@ -9,7 +9,6 @@ import msgspec
 
 from hydra_box.catalog import Catalog
 from hydra_box.corrections import Corrections
-from hydra_box.editing import ask_of_edit, edited, keeps_weights, offers_here
 from hydra_box.engines.base import Engine
 from hydra_box.errors import InvalidRequest
 from hydra_box.messages import EditRequest, ModelView, PlanRequest, PlanView
@@ -19,6 +18,7 @@ from hydra_box.plan.correction import correction_id
 from hydra_box.plan.names import engine_named
 from hydra_box.plan.other_models import other_models
 from hydra_box.plan_view import plan_view, shrinking_view
+from hydra_box.services.editing import ask_of_edit, edited, keeps_weights, offers_here
 from hydra_box.sources import Sources
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import (

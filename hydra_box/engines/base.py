@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from hydra_box.engines.counts import RunningCounts
+from hydra_box.engines.metrics import EngineMetrics
 from hydra_box.errors import HydraError
 from hydra_box.types import (
     Accelerator,
@@ -28,17 +30,6 @@ class Command(Frozen, frozen=True, kw_only=True):
     env: dict[str, str]
 
 
-class EngineLoad(Frozen, frozen=True, kw_only=True):
-    """What an engine has under way."""
-
-    running: int
-    """Sequences that it works on."""
-    waiting: int
-    """Requests that wait for a slot."""
-    kv_cache_used_fraction: float | None = None
-    """Of the whole cache, 0 to 1; None: it does not say."""
-
-
 class MemoryReport(Frozen, frozen=True, kw_only=True):
     """What an engine says of its own memory, on all devices together."""
 
@@ -51,6 +42,11 @@ class MemoryReport(Frozen, frozen=True, kw_only=True):
 
 class Dialect(Protocol):
     """How whoever answers a request speaks: an engine here, or an upstream."""
+
+    @property
+    def counts(self) -> RunningCounts | None:
+        """How it is made to count while it generates; None: it counts at the end only."""
+        ...
 
     def translate_error(self, status: int, body: bytes, headers: Mapping[str, str]) -> HydraError:
         """An engine's error answer (status 400 and up) as one of ours.
@@ -122,8 +118,8 @@ class Engine(Dialect, Protocol):
         """
         ...
 
-    async def load(self, socket_path: Path) -> EngineLoad:
-        """What it has under way now.
+    async def metrics(self, socket_path: Path) -> EngineMetrics:
+        """What it has under way now, and what it has counted since its process was started.
 
         Raises:
             EngineError: it does not answer, or not in words that are understood.

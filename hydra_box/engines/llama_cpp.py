@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
-import msgspec
 
-from hydra_box.engines import asking, llama_cpp_errors, llama_cpp_exits, llama_cpp_memory_log
-from hydra_box.engines.base import Command, EngineLoad, MemoryReport
+from hydra_box.engines import (
+    asking,
+    llama_cpp_counts,
+    llama_cpp_errors,
+    llama_cpp_exits,
+    llama_cpp_memory_log,
+    llama_cpp_metrics,
+)
+from hydra_box.engines.base import Command, MemoryReport
+from hydra_box.engines.counts import RunningCounts
 from hydra_box.engines.environment import engine_environment
+from hydra_box.engines.metrics import EngineMetrics
 from hydra_box.errors import EngineError, HydraError
 from hydra_box.models.facts import read_facts
 from hydra_box.models.gguf import projector_beside
@@ -50,6 +58,11 @@ class LlamaCpp:
     def format(self) -> WeightFormat:
         """The weights that it reads."""
         return WeightFormat.GGUF
+
+    @property
+    def counts(self) -> RunningCounts:
+        """How it is made to count while it generates."""
+        return llama_cpp_counts.COUNTS
 
     def trial_options(self, accelerator: Accelerator) -> EngineOptions:
         """The small options that a runtime is verified with."""
@@ -146,42 +159,21 @@ class LlamaCpp:
         """The buffers that its log names, all together."""
         return llama_cpp_memory_log.report(log)
 
-    async def load(self, socket_path: Path) -> EngineLoad:
-        """What it has under way now.
+    async def metrics(self, socket_path: Path) -> EngineMetrics:
+        """What it has under way now, and what it has counted since its process was started.
 
         Raises:
             EngineError: it does not answer, or not in words that are understood.
 
         """
-        counters = asking.parse_metrics((await asking.read(socket_path, "/metrics")).decode())
-        try:
-            slots = msgspec.json.decode(await asking.read(socket_path, "/slots"), type=list[_Slot])
-            return EngineLoad(
-                running=int(counters["llamacpp:requests_processing"]),
-                waiting=int(counters["llamacpp:requests_deferred"]),
-                kv_cache_used_fraction=_used_fraction(slots),
-            )
-        except (KeyError, msgspec.DecodeError) as error:
-            raise EngineError(f"the engine's counters are not understood: {error}") from error
+        page = await asking.read(socket_path, "/metrics")
+        slots = await asking.read(socket_path, "/slots")
+        return llama_cpp_metrics.understand(page, slots)
 
     def translate_error(self, status: int, body: bytes, headers: Mapping[str, str]) -> HydraError:
         """An error answer of llama.cpp (status 400 and up) as one of ours."""
         del headers  # All it says is in the body.
         return llama_cpp_errors.translate(status, body)
-
-
-class _Slot(msgspec.Struct):
-    n_ctx: int
-    is_processing: bool
-    n_prompt_tokens: int = 0
-    """Of the prompt and of the answer so far."""
-
-
-def _used_fraction(slots: list[_Slot]) -> float:
-    """What the sequences under way hold; prompts that are only remembered give way to new ones."""
-    room = sum(slot.n_ctx for slot in slots)
-    used = sum(slot.n_prompt_tokens for slot in slots if slot.is_processing)
-    return min(1.0, used / room) if room else 0.0
 
 
 async def _answers(session: aiohttp.ClientSession, access_name: str) -> bool:

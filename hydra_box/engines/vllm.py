@@ -12,9 +12,20 @@ from pathlib import Path
 
 import aiohttp
 
-from hydra_box.engines import asking, vllm_errors, vllm_exits, vllm_memory_log, vllm_progress
-from hydra_box.engines.base import Command, EngineLoad, MemoryReport
+from hydra_box.engines import (
+    asking,
+    vllm_counts,
+    vllm_errors,
+    vllm_exits,
+    vllm_memory_log,
+    vllm_metrics,
+    vllm_progress,
+    vllm_sleep,
+)
+from hydra_box.engines.base import Command, MemoryReport
+from hydra_box.engines.counts import RunningCounts
 from hydra_box.engines.environment import engine_environment
+from hydra_box.engines.metrics import EngineMetrics
 from hydra_box.engines.vllm_parsers import ChatFiles, choose_parsers
 from hydra_box.errors import EngineError, HydraError
 from hydra_box.models.facts import read_facts
@@ -62,6 +73,11 @@ class Vllm:
     def format(self) -> WeightFormat:
         """The weights that it reads."""
         return WeightFormat.SAFETENSORS
+
+    @property
+    def counts(self) -> RunningCounts:
+        """How it is made to count while it generates."""
+        return vllm_counts.COUNTS
 
     def trial_options(self, accelerator: Accelerator) -> EngineOptions:
         """The small options that a runtime is verified with."""
@@ -121,6 +137,7 @@ class Vllm:
                 *self.flags(launch.options, accelerator, facts),
                 *parsers.flags,
                 *(("--trust-remote-code",) if launch.allows_code else ()),
+                *(vllm_sleep.FLAGS if _can_sleep(launch) else ()),
                 *("--allowed-media-domains", NO_DOMAIN),
                 *("--shutdown-timeout", str(SHUTDOWN_SECONDS)),
                 "--enable-prompt-tokens-details",
@@ -154,6 +171,8 @@ class Vllm:
             env["OMP_NUM_THREADS"] = str(launch.options.threads)
             # Bound to cores, two instances would share the first and leave the others idle.
             env["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+        if _can_sleep(launch):
+            env |= vllm_sleep.ENVIRONMENT
         private = str(Path(launch.socket_path).parent)
         if len(private) + 1 + INNER_SOCKET_NAME <= LONGEST_SOCKET_PATH:
             env["TMPDIR"] = env["VLLM_RPC_BASE_PATH"] = private
@@ -186,27 +205,24 @@ class Vllm:
         """Weights, KV cache and CUDA graphs, as its GPU workers name them."""
         return vllm_memory_log.report(log)
 
-    async def load(self, socket_path: Path) -> EngineLoad:
-        """What it has under way now.
+    async def metrics(self, socket_path: Path) -> EngineMetrics:
+        """What it has under way now, and what it has counted since its process was started.
 
         Raises:
             EngineError: it does not answer, or not in words that are understood.
 
         """
-        counters = asking.parse_metrics((await asking.read(socket_path, "/metrics")).decode())
-        try:
-            return EngineLoad(
-                running=int(counters["vllm:num_requests_running"]),
-                waiting=int(counters["vllm:num_requests_waiting"]),
-                kv_cache_used_fraction=counters.get("vllm:kv_cache_usage_perc"),
-            )
-        except KeyError as error:
-            raise EngineError(f"the engine's counters are not understood: {error}") from error
+        return vllm_metrics.understand(await asking.read(socket_path, "/metrics"))
 
     def translate_error(self, status: int, body: bytes, headers: Mapping[str, str]) -> HydraError:
         """An error answer of vLLM (status 400 and up) as one of ours."""
         del headers  # All it says is in the body.
         return vllm_errors.translate(status, body)
+
+
+def _can_sleep(launch: Launch) -> bool:
+    """Its CPU build has no sleep mode, and refuses to start when asked for one."""
+    return launch.may_sleep and launch.device != "cpu"
 
 
 async def _answers(session: aiohttp.ClientSession, access_name: str) -> bool:

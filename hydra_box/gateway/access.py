@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from hydra_box.errors import Forbidden, ModelNotFound
-from hydra_box.types import ApiKey, Frozen, KeyLimits, Scope, Service
+from hydra_box.types import ApiKey, Frozen, KeyLimits, Scope, Service, TokenQuota, User
 
 MOST_SUGGESTIONS = 3
 
@@ -16,32 +16,48 @@ class Caller(Frozen, frozen=True, kw_only=True):
     """On whose behalf a request is made."""
 
     name: str
+    """Of the key; without one, of the box's owner."""
     key_id: str | None
     """None: no key was needed."""
-    owner_id: str | None
-    """The user whose services it may call; None when ``everything``."""
+    owner_id: str
+    """The user whose services it may call, and to whose name it is written in the books."""
+    owner_name: str
     everything: bool
     """It may call every service, whoever owns it."""
     may_infer: bool
     models: tuple[str, ...] = ()
     """Globs over access names, of which one has to match; empty: all do."""
+    denied_models: tuple[str, ...] = ()
+    """Globs over access names, of which none may match."""
     limits: KeyLimits = KeyLimits()
+    quota: TokenQuota | None = None
 
 
-LOCAL_USER = Caller(name="local user", key_id=None, owner_id=None, everything=True, may_infer=True)
-"""Who comes over a way that only the box's owner has."""
+def local_caller(local_user: User) -> Caller:
+    """Who comes over a way that only the box's owner has."""
+    return Caller(
+        name=local_user.name,
+        key_id=None,
+        owner_id=local_user.id,
+        owner_name=local_user.name,
+        everything=True,
+        may_infer=True,
+    )
 
 
-def caller_of(key: ApiKey) -> Caller:
+def caller_of(key: ApiKey, owner: User) -> Caller:
     """What a key entitles to."""
     return Caller(
         name=key.name,
         key_id=key.id,
-        owner_id=key.owner_id,
+        owner_id=owner.id,
+        owner_name=owner.name,
         everything=Scope.ADMIN in key.scopes,
         may_infer=Scope.INFERENCE in key.scopes,
         models=key.models,
+        denied_models=key.denied_models,
         limits=key.limits,
+        quota=key.quota,
     )
 
 
@@ -62,10 +78,11 @@ def check_may_infer(caller: Caller) -> None:
 def may_call(caller: Caller, service: Service) -> bool:
     """Whether the caller may call this service.
 
-    It is its owner's, a public one, or any for an admin; and one that its key's globs match.
+    It is its owner's, a public one, or any for an admin; one of its key's globs matches it, if
+    there are any; and none of the globs that its key is denied does.
     """
     mine = service.public or caller.everything or service.owner_id == caller.owner_id
-    return mine and _matches(caller, service)
+    return mine and _matches(caller, service) and _denial(caller, service) is None
 
 
 def check_may_call(caller: Caller, service: Service) -> None:
@@ -75,20 +92,30 @@ def check_may_call(caller: Caller, service: Service) -> None:
         Forbidden: it belongs to another user, or the key is not for it.
 
     """
+    refusal = f"the key {caller.name!r} may not call {service.access_name!r}"
+    if denied := _denial(caller, service):
+        raise Forbidden(
+            f"{refusal}: it is denied {denied}",
+            hint="hydra-box keys edit NAME --deny GLOB gives it other globs, --no-deny none",
+            param="model",
+        )
     if not _matches(caller, service):
         raise Forbidden(
-            f"the key {caller.name!r} may not call {service.access_name!r}: "
-            f"it is for {', '.join(caller.models[:MOST_SUGGESTIONS])}"
+            f"{refusal}: it is for {', '.join(caller.models[:MOST_SUGGESTIONS])}"
             f"{' and others' if len(caller.models) > MOST_SUGGESTIONS else ''}",
-            hint="hydra-box keys create --name NAME --model GLOB makes a key for others",
+            hint="hydra-box keys edit NAME --model GLOB gives it other globs, --any-model none",
             param="model",
         )
     if not may_call(caller, service):
         raise Forbidden(
-            f"the key {caller.name!r} may not call {service.access_name!r}",
-            hint="use a key of its owner, or one with the admin scope",
-            param="model",
+            refusal, hint="use a key of its owner, or one with the admin scope", param="model"
         )
+
+
+def _denial(caller: Caller, service: Service) -> str | None:
+    """The first glob that denies the service."""
+    globs = caller.denied_models
+    return next((glob for glob in globs if fnmatchcase(service.access_name, glob)), None)
 
 
 def _matches(caller: Caller, service: Service) -> bool:

@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -19,13 +19,12 @@ from hydra_box.engines.base import Dialect
 from hydra_box.errors import EngineError, HydraError
 from hydra_box.gateway.answers import head, send_whole
 from hydra_box.gateway.channel import Answer, InstanceLost
-from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance
-from hydra_box.gateway.exchange import Exchange
+from hydra_box.gateway.endpoint import Lease, PooledInstance
 from hydra_box.gateway.interrupt import Interrupt, Interrupted
-from hydra_box.gateway.pool import Pool
-from hydra_box.gateway.request import InferenceRequest
-from hydra_box.gateway.stream import StreamFilter, Usage, error_frame, read_usage
-from hydra_box.types import EngineName
+from hydra_box.gateway.job import Job
+from hydra_box.gateway.request import body_for
+from hydra_box.gateway.stream import error_frame
+from hydra_box.types import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -35,39 +34,11 @@ MOST_ATTEMPTS = 3
 ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 ERROR_LIMIT_BYTES = 1024 * 1024
 
+LAST_WORDS_SECONDS = 1.0
+"""What an engine had sent before it knew that its client left may be read for so long."""
+
 EVENT_STREAM = "text/event-stream"
 _STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
-
-
-@dataclass(slots=True, kw_only=True)
-class Job:
-    """One request on its way to an answer."""
-
-    exchange: Exchange
-    request_id: bytes
-    request: InferenceRequest
-    path: str
-    endpoint: Endpoint
-    engines: Mapping[EngineName, Dialect]
-    pool: Pool
-    clock: Callable[[], float]
-    started_at: float
-    stream: StreamFilter | None = None
-    """Set once the client has got the answer's head."""
-    usage: Usage = field(default_factory=Usage)
-    """Of the answer, as its engine counted it, or as it was seen here if that was not told."""
-    failed: bool = False
-    """The answer broke off; other errors are raised."""
-
-    def dialect(self, lease: Lease) -> Dialect:
-        """What to make of the words of whoever answers."""
-        return self.engines[lease.instance.engine]
-
-    def count(self, usage: Usage | None, streamed: int = 0) -> None:
-        """Take note of an answer's tokens, ``streamed`` of which were in the rate already."""
-        self.endpoint.count(usage, streamed)
-        # Who leaves before the end has had the events so far, and each of them is about a token.
-        self.usage = usage or Usage(completion_tokens=streamed)
 
 
 class _EngineStatus(msgspec.Struct):
@@ -82,21 +53,19 @@ async def run(job: Job) -> None:
     """Answer the request.
 
     Raises:
-        HydraError: nothing was sent yet, and no instance answers this request.
+        HydraError: no instance answers this request, or not to the end; where ``job.begun``, the
+            client has a part of it, and ``break_off`` is left to do.
     """
     failed: set[PooledInstance] = set()
     for _ in range(MOST_ATTEMPTS):
-        lease = await job.pool.acquire(job.endpoint, failed)
+        lease = await job.acquire(failed)
         try:
             await _attempt(job, lease)
             return
-        except HydraError as error:
-            if job.stream is not None:
-                job.pool.release(lease)
-                await _break_off(job, job.stream, error)
-                return
-            if not isinstance(error, InstanceLost):
+        except InstanceLost as error:
+            if job.begun:
                 raise
+            job.stream = None
             log.warning("%s: %s", lease.instance.id, error.message)
             failed.add(lease.instance)
         finally:
@@ -107,11 +76,28 @@ async def run(job: Job) -> None:
     )
 
 
+async def break_off(job: Job, error: HydraError) -> None:
+    """End a stream that has begun, so that the client knows that it is not whole."""
+    if job.outcome is Outcome.OK:
+        # All that matters of it was sent.
+        await job.exchange.send(b"", more=False)
+        return
+    if isinstance(error, InstanceLost):
+        error = EngineError(
+            "the instance was lost after the answer had begun", hint="send the request again"
+        )
+    log.warning("%s: %s", job.endpoint.access_name, error.message)
+    end = b"\n\n" if job.stream is not None and job.stream.mid_frame else b""
+    await job.exchange.send(end + error_frame(error.body()), more=False)
+
+
 async def _attempt(job: Job, lease: Lease) -> None:
+    job.send_to(lease)
+    body = body_for(job.request, job.dialect(lease).counts)
     try:
         with Interrupt() as instance_gone:
             lease.on_lost = instance_gone.fire
-            answer = await lease.instance.channel.post(job.path, job.request.body)
+            answer = await lease.instance.channel.post(job.path, body)
             try:
                 await _pass_on(job, lease, answer)
             finally:
@@ -127,66 +113,78 @@ async def _pass_on(job: Job, lease: Lease, answer: Answer) -> None:
             raise InstanceLost("the engine is not ready (its status was 503)")
         raise job.dialect(lease).translate_error(answer.status, body, answer.headers)
     if job.request.stream and answer.content_type.startswith(EVENT_STREAM):
-        await _pass_on_stream(job, lease, answer)
+        try:
+            await _pass_on_stream(job, lease, answer)
+        except asyncio.CancelledError:
+            # Its client left, or its key was shut: the slot is not free before the engine knows.
+            await _hear_out(job, answer)
+            raise
         return
     body = await answer.read_all(ANSWER_LIMIT_BYTES)
-    job.count(read_usage(body))
-    # The slot is free now, however slowly the client reads.
+    job.take_whole(lease, body)
+    # The slot is free now, however slowly the client reads; and the books have the request before
+    # its client can know that it is over.
     job.pool.release(lease)
+    job.finish(Outcome.OK)
     await send_whole(
         job.exchange,
         job.request_id,
         body,
+        *job.headers,
         status=answer.status,
         content_type=answer.content_type.encode("latin-1"),
     )
 
 
 async def _pass_on_stream(job: Job, lease: Lease, answer: Answer) -> None:
-    stream = StreamFilter(withhold_usage=not job.request.wants_usage)
+    stream = job.read(lease)
     send, read, feed = job.exchange.send, answer.read, stream.feed
-    rate, streamed = job.endpoint.rate, 0
-    try:
-        while chunk := await read():
-            # An event is a line and an empty one: searching for pairs would take twice as long.
-            events = chunk.count(b"\n") // 2
-            streamed += events
-            rate.tokens += events
-            data = feed(chunk)
-            if data:
-                if job.stream is None:
-                    await _begin(job, stream, answer)
-                await send(data, more=True)
-            if stream.error is not None:
-                raise _translate_event(job.dialect(lease), stream.error)
-    finally:
-        job.count(stream.usage(), streamed)
+    rate = job.endpoint.rate
+    while chunk := await read():
+        # An event is a line and an empty one: searching for pairs would take twice as long.
+        events = chunk.count(b"\n") // 2
+        job.events += events
+        job.streamed += events
+        rate.tokens += events
+        data = feed(chunk)
+        if data:
+            if not job.begun:
+                await _begin(job, answer)
+            if stream.over:
+                # Before the client can have the last event.
+                job.finish(Outcome.OK)
+            await send(data, more=True)
+        if stream.error is not None:
+            raise _translate_event(job.dialect(lease), stream.error)
     rest = stream.finish()
-    if job.stream is None and not rest:
+    if not job.begun and not rest:
         raise InstanceLost("the engine's stream was empty")
     job.pool.release(lease)
-    if job.stream is None:
-        await _begin(job, stream, answer)
+    if not job.begun:
+        await _begin(job, answer)
+    job.finish(Outcome.OK)
     await send(rest, more=False)
 
 
-async def _begin(job: Job, stream: StreamFilter, answer: Answer) -> None:
-    job.stream = stream
-    job.endpoint.count_first_token(job.clock() - job.started_at)
+async def _hear_out(job: Job, answer: Answer) -> None:
+    """Have the engine end its work, and read how much that was."""
+    stream = job.stream
+    if stream is None or job.outcome is not None:
+        return
+    answer.end_work()
+    with contextlib.suppress(TimeoutError, InstanceLost):
+        async with asyncio.timeout(LAST_WORDS_SECONDS):
+            while stream.error is None and (chunk := await answer.read()):
+                stream.feed(chunk)
+
+
+async def _begin(job: Job, answer: Answer) -> None:
+    job.begun = True
+    job.first_at = job.clock()
+    job.endpoint.count_first_token(job.first_at - job.started_at)
     content_type = answer.content_type.encode("latin-1")
-    await job.exchange.start(answer.status, head(job.request_id, content_type, *_STREAM_HEADERS))
-
-
-async def _break_off(job: Job, stream: StreamFilter, error: HydraError) -> None:
-    """End a stream that failed, so that the client knows that it did."""
-    job.failed = True
-    if isinstance(error, InstanceLost):
-        error = EngineError(
-            "the instance was lost after the answer had begun", hint="send the request again"
-        )
-    log.warning("%s: %s", job.endpoint.access_name, error.message)
-    end = b"\n\n" if stream.mid_frame else b""
-    await job.exchange.send(end + error_frame(error.body()), more=False)
+    headers = head(job.request_id, content_type, *_STREAM_HEADERS, *job.headers)
+    await job.exchange.start(answer.status, headers)
 
 
 def _translate_event(dialect: Dialect, error: bytes) -> HydraError:

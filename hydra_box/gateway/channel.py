@@ -76,6 +76,16 @@ class Answer:
                 raise EngineError(f"the engine's answer is over {limit_bytes:,} bytes")
         return b"".join(parts)
 
+    def end_work(self) -> None:
+        """Tell the engine that nobody waits any more; what it had done until then can be read.
+
+        It is a half-closed connection, which the servers of all engines take for a closed one.
+        """
+        connection = self._response.connection
+        transport = None if connection is None else connection.transport
+        if transport is not None and transport.can_write_eof():
+            transport.write_eof()
+
     def close(self) -> None:
         """Close the connection, which makes the engine end its work; safe to repeat."""
         self._response.close()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from hydra_box.engines.counts import Usage
 from hydra_box.errors import HydraError, ModelNotFound, Unavailable
 from hydra_box.gateway.channel import Channel
 from hydra_box.gateway.queue import Queue
-from hydra_box.gateway.rate import TokenRate
-from hydra_box.gateway.stream import Usage
+from hydra_box.gateway.rate import Pace, TokenRate
+from hydra_box.plan.routing import Candidate
 from hydra_box.types import EngineName, Service, ServiceStatus
 
 RETRY_AFTER_SECONDS = 5
@@ -30,8 +31,8 @@ class PooledInstance:
     draining: bool = False
     resting: bool = False
     """It takes no new request until it is healthy again."""
-    served: int = 0
-    """Requests that it was given."""
+    served: float = 0.0
+    """Requests that it was given, or would have been had it been there from the beginning."""
     leases: set[Lease] = field(default_factory=set)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -48,6 +49,8 @@ class Lease:
     instance: PooledInstance
     on_lost: Callable[[], None] | None = None
     """Called when the instance is gone and the lease is still out."""
+    charged: float = 0.0
+    """Tokens that its flow was charged in the queue; settled when the request has ended."""
 
 
 @dataclass(eq=False, slots=True)
@@ -69,6 +72,15 @@ class Endpoint:
     """Of all streams together."""
     ttft_count: int = 0
     rate: TokenRate = field(default_factory=TokenRate)
+    pace: Pace = field(default_factory=Pace)
+    asleep: bool = False
+    """The next request wakes it."""
+    waking_since: float | None = None
+    """When it was woken, until something of it is ready; monotonic seconds."""
+    start_seconds: float | None = None
+    """How long its last start took."""
+    active_at: float = 0.0
+    """When its last request ended or an instance came; monotonic seconds."""
 
     @property
     def access_name(self) -> str:
@@ -76,16 +88,35 @@ class Endpoint:
         return self.service.access_name
 
     @property
+    def busy(self) -> bool:
+        """Whether a request is in flight or waits."""
+        return len(self.queue) > 0 or any(one.leases for one in self.instances.values())
+
+    def candidates(self) -> Iterator[Candidate]:
+        """The instances that take requests, as routing sees them."""
+        return (
+            Candidate(
+                instance_id=one.id,
+                slots=one.slots,
+                in_flight=len(one.leases),
+                is_upstream=one.engine is EngineName.UPSTREAM,
+                weight=one.weight,
+                served=one.served,
+            )
+            for one in self.instances.values()
+            if one.takes_requests
+        )
+
+    @property
     def slots(self) -> int:
         """Room for requests, over all ready instances."""
         return sum(one.slots for one in self.instances.values() if one.takes_requests)
 
-    def count(self, usage: Usage | None, streamed: int = 0) -> None:
+    def count(self, usage: Usage, streamed: int = 0) -> None:
         """Add an answer's tokens, of which ``streamed`` were added to the rate as they came."""
-        if usage is not None:
-            self.prompt_tokens += usage.prompt_tokens
-            self.completion_tokens += usage.completion_tokens
-            self.rate.tokens += usage.completion_tokens - streamed
+        self.prompt_tokens += usage.prompt_tokens
+        self.completion_tokens += usage.completion_tokens
+        self.rate.tokens += usage.completion_tokens - streamed
 
     def count_first_token(self, seconds: float) -> None:
         """A stream has begun, so long after its request came."""
@@ -112,9 +143,10 @@ class Endpoint:
                 )
         return None
 
-    def not_ready(self) -> Unavailable:
+    def not_ready(self, progress: str | None = None) -> Unavailable:
         """The answer while no instance is ready."""
-        because = f": {self.reason}" if self.reason else ""
+        doing = self.reason or progress
+        because = f": {doing}" if doing else ""
         return Unavailable(
             f"the service {self.access_name!r} is {self.status} and has no instance ready{because}",
             hint=f"try again in {RETRY_AFTER_SECONDS} seconds",

@@ -8,15 +8,19 @@ without another one in between.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+import contextlib
+import time
+from collections.abc import Callable, Collection, Iterable
 
 from hydra_box.config import Settings
+from hydra_box.errors import Unavailable
 from hydra_box.gateway.channel import Channel
 from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance, stopping
 from hydra_box.gateway.queue import Waiter
 from hydra_box.gateway.rate import TICK_SECONDS
+from hydra_box.gateway.waking import Waker, hold_seconds, not_ready
 from hydra_box.messages import ServiceStats
-from hydra_box.plan.routing import Candidate, choose
+from hydra_box.plan.routing import caught_up, choose
 from hydra_box.types import EngineName, Service, ServiceStatus
 
 LAST_BYTES_SECONDS = 2.0
@@ -29,8 +33,10 @@ FORGIVE_SECONDS = 1.0
 class Pool:
     """Who may be asked, and who is being asked."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._clock = clock
+        self._waker: Waker | None = None
         self._endpoints: dict[str, Endpoint] = {}
         self._by_access_name: dict[str, Endpoint] = {}
         self._instances: dict[str, PooledInstance] = {}
@@ -42,7 +48,19 @@ class Pool:
 
     # --- what is there: told by the supervisor ----------------------------------------------
 
-    def put_service(self, service: Service, status: ServiceStatus, reason: str | None) -> None:
+    def use_waker(self, waker: Waker) -> None:
+        """Who wakes services is known; told once."""
+        self._waker = waker
+
+    def put_service(
+        self,
+        service: Service,
+        status: ServiceStatus,
+        reason: str | None,
+        *,
+        asleep: bool = False,
+        waking: bool = False,
+    ) -> None:
         """A service exists, and this is how it is; told again at every change."""
         endpoint = self._endpoints.get(service.id)
         if endpoint is None:
@@ -52,8 +70,13 @@ class Pool:
             self._by_access_name.pop(endpoint.access_name, None)
             endpoint.service, endpoint.status, endpoint.reason = service, status, reason
         self._by_access_name[service.access_name] = endpoint
+        endpoint.asleep = asleep
+        gave_up = endpoint.waking_since is not None and not (waking or asleep or endpoint.slots)
+        endpoint.waking_since = (endpoint.waking_since or self._clock()) if waking else None
         if endpoint.refusal():
             _refuse_waiting(endpoint)
+        elif gave_up:
+            endpoint.queue.refuse(endpoint.not_ready)
 
     def drop_service(self, service_id: str) -> None:
         """The service is no more; requests that wait for it are answered 404."""
@@ -71,13 +94,17 @@ class Pool:
         *,
         engine: EngineName,
         weight: float = 1.0,
+        start_seconds: float | None = None,
     ) -> None:
         """An instance is ready, or an upstream is set: it takes requests, first of the waiting."""
         endpoint = self._endpoints[service_id]
+        endpoint.active_at = self._clock()
+        endpoint.start_seconds = start_seconds or endpoint.start_seconds
         if replaced := self._detach(instance_id):
             self._close_later(replaced)
         instance = PooledInstance(instance_id, endpoint, channel, slots, engine, weight)
         instance.idle.set()
+        instance.served = caught_up(weight, endpoint.candidates())
         self._instances[instance_id] = endpoint.instances[instance_id] = instance
         _wake(endpoint, self)
 
@@ -89,13 +116,30 @@ class Pool:
     def rest_instance(self, instance_id: str, *, resting: bool) -> None:
         """The instance takes no new request, or does again; what it has goes on."""
         if instance := self._instances.get(instance_id):
+            if instance.resting and not resting:
+                others = instance.endpoint.candidates()
+                instance.served = max(instance.served, caught_up(instance.weight, others))
             instance.resting = resting
+            _wake(instance.endpoint, self)
+
+    def tune_instance(self, instance_id: str, *, slots: int, weight: float) -> None:
+        """The instance may be given so much from now on."""
+        if instance := self._instances.get(instance_id):
+            instance.slots = slots
+            instance.served *= weight / instance.weight
+            instance.weight = weight
             _wake(instance.endpoint, self)
 
     async def wait_idle(self, instance_id: str) -> None:
         """Until the instance has no request in flight."""
         if instance := self._instances.get(instance_id):
             await instance.idle.wait()
+
+    async def wait_drained(self, instance_id: str) -> None:
+        """Until the instance has no request in flight, or they took too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.drain_timeout_seconds):
+                await self.wait_idle(instance_id)
 
     async def remove_instance(self, instance_id: str) -> None:
         """The instance is gone; its requests that have not begun to answer go elsewhere."""
@@ -118,6 +162,11 @@ class Pool:
         """Requests that the instance is working on."""
         instance = self._instances.get(instance_id)
         return len(instance.leases) if instance else 0
+
+    def idle_seconds(self, service_id: str) -> float | None:
+        """Since the service's last request ended; None: one is in flight or waits."""
+        endpoint = self._endpoints[service_id]
+        return None if endpoint.busy else self._clock() - endpoint.active_at
 
     def stats(self, service_id: str) -> ServiceStats:
         """What was counted for the service since the daemon started."""
@@ -154,8 +203,9 @@ class Pool:
         *,
         flow: str = "",
         cost: float = 1.0,
+        wait_seconds: float | None = None,
     ) -> Lease:
-        """Borrow a slot, waiting in the queue if all are busy.
+        """Borrow a slot, waiting in the queue if all are busy, or the service is asleep.
 
         Args:
             endpoint: whose slot.
@@ -163,6 +213,7 @@ class Pool:
                 queue then, and waits for one that comes, too.
             flow: whose request it is; flows are served fairly.
             cost: tokens that it is thought to take.
+            wait_seconds: how long its client prefers to wait at most; None: it does not say.
 
         Raises:
             Unavailable: no instance is ready, the queue is full, or the wait was too long.
@@ -173,14 +224,22 @@ class Pool:
             raise stopping()
         if refusal := endpoint.refusal():
             raise refusal
+        if endpoint.asleep and self._waker is not None:
+            self._waker.wake(endpoint.service.id)
         if instance := _free(endpoint, failed):
             return self.lend(instance)
-        if not failed:
-            if not endpoint.slots:
-                raise endpoint.not_ready()
-            if len(endpoint.queue) >= self._settings.queue_limit:
+        limit = self._settings.queue_timeout_seconds
+        longest = limit if wait_seconds is None else min(wait_seconds, limit)
+        if not (failed or endpoint.slots):
+            longest = hold_seconds(endpoint, wait_seconds, self._settings.wake_timeout_seconds)
+            if not longest:
+                raise self._not_ready(endpoint)
+        if not failed and len(endpoint.queue) >= self._settings.queue_limit:
+            leaving = endpoint.queue.make_room(flow)
+            if leaving is None:
                 raise endpoint.full()
-        return await self._wait(endpoint, set(failed), flow, cost)
+            _refuse(endpoint, leaving)
+        return await self._wait(endpoint, set(failed), flow, cost, longest)
 
     def lend(self, instance: PooledInstance) -> Lease:
         """A lease on a slot that is known to be free."""
@@ -197,6 +256,7 @@ class Pool:
         if lease not in instance.leases:
             return
         instance.leases.remove(lease)
+        instance.endpoint.active_at = self._clock()
         if not instance.leases:
             instance.idle.set()
         _wake(instance.endpoint, self)
@@ -218,12 +278,16 @@ class Pool:
             await asyncio.wait(self._closing)
 
     async def _wait(
-        self, endpoint: Endpoint, failed: set[PooledInstance], flow: str, cost: float
+        self,
+        endpoint: Endpoint,
+        failed: set[PooledInstance],
+        flow: str,
+        cost: float,
+        longest_seconds: float,
     ) -> Lease:
         loop = asyncio.get_running_loop()
         waiter = Waiter(lease=loop.create_future(), failed=failed, flow=flow, cost=cost)
-        timeout = self._settings.queue_timeout_seconds
-        timers = [loop.call_later(timeout, _expire, endpoint, waiter, timeout)]
+        timers = [loop.call_later(longest_seconds, self._expire, endpoint, waiter, longest_seconds)]
         if failed:
             timers.append(loop.call_later(FORGIVE_SECONDS, _forgive, endpoint, waiter, self))
         endpoint.queue.add(waiter)
@@ -233,13 +297,25 @@ class Pool:
         except asyncio.CancelledError:
             # The slot may have been lent in the same turn of the loop that ended the wait.
             if not waiter.lease.cancelled() and waiter.lease.exception() is None:
+                endpoint.queue.settle(flow, waiter.charged, 0)
                 self.release(waiter.lease.result())
             raise
         finally:
             for timer in timers:
                 timer.cancel()
             endpoint.queue.discard(waiter)
+            endpoint.active_at = self._clock()
             self._end()
+
+    def _expire(self, endpoint: Endpoint, waiter: Waiter, waited_seconds: float) -> None:
+        if not waiter.lease.done():
+            error = endpoint.full(waited_seconds) if endpoint.slots else self._not_ready(endpoint)
+            waiter.lease.set_exception(error)
+
+    def _not_ready(self, endpoint: Endpoint) -> Unavailable:
+        waker = self._waker
+        progress = None if waker is None else waker.progress(endpoint.service.id)
+        return not_ready(endpoint, progress, self._clock())
 
     def _detach(self, instance_id: str) -> PooledInstance | None:
         instance = self._instances.pop(instance_id, None)
@@ -266,12 +342,7 @@ class Pool:
 
 def _free(endpoint: Endpoint, failed: Collection[PooledInstance]) -> PooledInstance | None:
     excluded = {one.id for one in failed if endpoint.instances.get(one.id) is one}
-    candidates = (
-        Candidate(instance_id=one.id, slots=one.slots, in_flight=len(one.leases))
-        for one in endpoint.instances.values()
-        if one.takes_requests
-    )
-    chosen = choose(candidates, excluded)
+    chosen = choose(endpoint.candidates(), excluded)
     return endpoint.instances[chosen.instance_id] if chosen else None
 
 
@@ -281,7 +352,9 @@ def _wake(endpoint: Endpoint, pool: Pool) -> None:
     def lend(waiter: Waiter) -> bool:
         instance = _free(endpoint, waiter.failed)
         if instance is not None:
-            waiter.lease.set_result(pool.lend(instance))
+            lease = pool.lend(instance)
+            lease.charged = waiter.charged
+            waiter.lease.set_result(lease)
         return instance is not None
 
     endpoint.queue.serve(lend)
@@ -292,9 +365,10 @@ def _forgive(endpoint: Endpoint, waiter: Waiter, pool: Pool) -> None:
     _wake(endpoint, pool)
 
 
-def _expire(endpoint: Endpoint, waiter: Waiter, waited_seconds: float) -> None:
+def _refuse(endpoint: Endpoint, waiter: Waiter) -> None:
     if not waiter.lease.done():
-        waiter.lease.set_exception(endpoint.full(waited_seconds))
+        waiter.lease.set_exception(endpoint.full())
+    endpoint.queue.discard(waiter)
 
 
 def _refuse_waiting(endpoint: Endpoint) -> None:

@@ -1,4 +1,4 @@
-"""Tokens per second of a service, from a counter that the relay only adds to."""
+"""Tokens per second of a service: now, and in its answers so far."""
 
 from __future__ import annotations
 
@@ -32,3 +32,22 @@ class TokenRate:
         (begin, before), (end, after) = self._looks[0], self._looks[-1]
         # A stream of more events than tokens takes the difference back at its end.
         return round(max(0.0, (after - before) / (end - begin)), 1)
+
+
+class Pace:
+    """How fast a service's answers were made, one at a time."""
+
+    __slots__ = ("_seconds", "_tokens")
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._tokens = 0
+
+    def add(self, tokens: int, seconds: float) -> None:
+        """An answer has ended; it has so many tokens, made in so long."""
+        self._tokens += tokens
+        self._seconds += seconds
+
+    def tokens_in(self, seconds: float) -> int:
+        """What an answer has after so long, at the mean of those so far; 0 before the first."""
+        return round(seconds * self._tokens / self._seconds) if self._seconds > 0 else 0

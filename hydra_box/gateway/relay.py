@@ -1,4 +1,4 @@
-"""One exchange from its first to its last byte: authenticate, route, relay, meter.
+"""One exchange from its first to its last byte: authenticate, admit, route, relay, meter.
 
 No database, no decoding of what an engine streams, and no wait but for a slot, the engine and the
 client. The slot is given back and the engine's connection closed in every case, by calls that
@@ -16,6 +16,7 @@ import msgspec
 
 from hydra_box.config import Settings
 from hydra_box.engines.base import Dialect
+from hydra_box.engines.counts import Usage
 from hydra_box.errors import (
     HydraError,
     MethodNotAllowed,
@@ -23,17 +24,21 @@ from hydra_box.errors import (
     PayloadTooLarge,
 )
 from hydra_box.gateway import access
+from hydra_box.gateway.admission import Admission
 from hydra_box.gateway.answers import send_error, send_whole
-from hydra_box.gateway.attempt import Job, run
+from hydra_box.gateway.attempt import break_off, run
 from hydra_box.gateway.endpoint import Endpoint, stopping
 from hydra_box.gateway.exchange import ClientGone, Exchange
-from hydra_box.gateway.finished import Record, forget
+from hydra_box.gateway.finished import Record, forget, outcome_of, record_of
 from hydra_box.gateway.interrupt import Interrupt, Interrupted
-from hydra_box.gateway.key_limit import KeyLimit
+from hydra_box.gateway.job import Job, ask_of
 from hydra_box.gateway.pool import Pool
-from hydra_box.gateway.request import LONGEST_MODEL_CHARACTERS, parse
+from hydra_box.gateway.preference import wait_seconds
+from hydra_box.gateway.request import LONGEST_MODEL_CHARACTERS, InferenceRequest, parse
+from hydra_box.gateway.shut import ShutKeys
 from hydra_box.keys import KeyRing
-from hydra_box.types import EngineName, Outcome, RequestRecord, ServiceStatus
+from hydra_box.plan.reservation import expected_tokens, most_tokens
+from hydra_box.types import EngineName, Outcome, ServiceStatus, User
 
 INFERENCE = ("/chat/completions", "/completions", "/embeddings")
 MODELS = "/models"
@@ -47,19 +52,23 @@ class Relay:
         self,
         pool: Pool,
         keys: KeyRing,
-        engines: Mapping[EngineName, Dialect],
+        dialects: Mapping[EngineName, Dialect],
         settings: Settings,
         *,
+        local_user: User,
+        admission: Admission,
         record: Record = forget,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._keys = keys
-        self._engines = engines
+        self._dialects = dialects
         self._settings = settings
+        self._local = access.local_caller(local_user)
+        self._admission = admission
         self._record = record
         self._clock = clock
-        self._key_limit = KeyLimit(settings.key_concurrency_limit, clock)
+        self._shut_keys = ShutKeys(keys)
         self._accepting = True
 
     @property
@@ -96,8 +105,7 @@ class Relay:
         if exchange.method != allowed:
             await _refuse_method(exchange, request_id, allowed)
         elif path in INFERENCE:
-            with self._key_limit.hold(caller):
-                await self._infer(exchange, request_id, caller, started_at)
+            await self._infer(exchange, request_id, caller, started_at)
         elif path == MODELS:
             data = [_model(one) for one in self._callable(caller)]
             await _send_json(exchange, request_id, {"object": "list", "data": data})
@@ -107,8 +115,9 @@ class Relay:
 
     def _authenticate(self, exchange: Exchange) -> access.Caller:
         if exchange.trusted:
-            return access.LOCAL_USER
-        caller = access.caller_of(self._keys.authenticate(exchange.header(b"authorization")))
+            return self._local
+        key = self._keys.authenticate(exchange.header(b"authorization"))
+        caller = access.caller_of(key, self._keys.owner_of(key))
         access.check_may_infer(caller)
         return caller
 
@@ -134,55 +143,81 @@ class Relay:
         caller: access.Caller,
         started_at: float,
     ) -> None:
+        job: Job | None = None
+        try:
+            with self._shut_keys.guard(caller.key_id), self._admission.door(caller):
+                request = await self._read(exchange)
+                job = self._job(exchange, request_id, request, caller, started_at)
+                await self._let_in(job)
+        except HydraError as error:
+            if job is None:
+                if isinstance(error, ClientGone | Interrupted):
+                    raise
+                await send_error(exchange, request_id, error, *self._admission.headers(caller))
+            else:
+                await _end_badly(job, error)
+        finally:
+            if job is not None:
+                job.finish(Outcome.ENGINE_ERROR)
+
+    async def _read(self, exchange: Exchange) -> InferenceRequest:
         limit = self._settings.body_limit_bytes
         _check_length(exchange.header(b"content-length"), limit)
-        request = parse(await exchange.read_body(limit))
+        return parse(await exchange.read_body(limit))
+
+    def _job(
+        self,
+        exchange: Exchange,
+        request_id: bytes,
+        request: InferenceRequest,
+        caller: access.Caller,
+        started_at: float,
+    ) -> Job:
         endpoint = self._find(caller, request.model)
         endpoint.requests += 1
-        job = Job(
+        path = f"/v1{exchange.path.removeprefix('/v1')}"
+        ask = ask_of(request, path)
+        return Job(
             exchange=exchange,
             request_id=request_id,
             request=request,
-            path=f"/v1{exchange.path.removeprefix('/v1')}",
+            caller=caller,
+            path=path,
             endpoint=endpoint,
-            engines=self._engines,
+            dialects=self._dialects,
             pool=self._pool,
             clock=self._clock,
             started_at=started_at,
+            most_tokens=most_tokens(ask, endpoint.service.context_length),
+            expected_tokens=expected_tokens(ask, endpoint.service.context_length),
+            wait_seconds=wait_seconds(exchange.header(b"prefer")),
+            on_finish=self._keep_books,
         )
-        try:
-            await _run_while_there(job)
-        except (ClientGone, Interrupted):
-            raise
-        except BaseException:
-            job.failed = True
-            raise
-        finally:
-            self._keep_books(caller, job)
 
-    def _keep_books(self, caller: access.Caller, job: Job) -> None:
-        usage, service = job.usage, job.endpoint.service
-        job.endpoint.ended += 1
-        self._key_limit.charge(caller, usage.prompt_tokens + usage.completion_tokens)
-        outcome = Outcome.ENGINE_ERROR if job.failed else Outcome.OK
-        self._record(
-            RequestRecord(
-                id=job.request_id.decode(),
-                at=time.time(),
-                key_id=caller.key_id or "",
-                key_name=caller.name,
-                user_id=caller.owner_id or "",
-                user_name="",
-                service_id=service.id,
-                access_name=service.access_name,
-                model=service.base_model,
-                endpoint=job.path.removeprefix("/v1/"),
-                stream=job.request.stream,
-                outcome=outcome,
-                prompt_tokens=usage.prompt_tokens,
-                completion_tokens=usage.completion_tokens,
+    async def _let_in(self, job: Job) -> None:
+        try:
+            job.ticket = self._admission.admit(
+                job.caller, public=job.endpoint.service.public, reservation=job.most_tokens
             )
-        )
+        finally:
+            job.headers = self._admission.headers(job.caller)
+        await _run_while_there(job)
+
+    def _keep_books(self, job: Job, outcome: Outcome, usage: Usage) -> None:
+        if job.ticket is not None:
+            self._admission.settle(job.ticket, usage.tokens)
+        self._record(record_of(job, outcome, usage, time.time()))
+
+
+async def _end_badly(job: Job, error: HydraError) -> None:
+    """Tell the client why there is no answer, or no more of it; the books have it by then."""
+    job.finish(outcome_of(error, job))
+    if isinstance(error, ClientGone | Interrupted):
+        return
+    if job.begun:
+        await break_off(job, error)
+    else:
+        await send_error(job.exchange, job.request_id, error, *job.headers)
 
 
 async def _run_while_there(job: Job) -> None:

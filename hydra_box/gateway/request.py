@@ -11,15 +11,22 @@ from typing import TypeVar
 
 import msgspec
 
+from hydra_box.engines.counts import RunningCounts
 from hydra_box.errors import InvalidRequest
 from hydra_box.types import Frozen
 
 MOST_CHOICES = 128
 """Largest ``n``; an engine reserves room for every choice at once."""
 
+MOST_TOKENS = 2**31 - 1
+"""More tokens than that are as good as no limit, and counted as so many."""
+
 LONGEST_MODEL_CHARACTERS = 256
 
 _T = TypeVar("_T")
+
+_MEDIA = (b'"image_url"', b'"input_audio"', b'"video_url"', b'"audio_url"')
+_NO = (b"null", b"false")
 
 _AT_PATH = re.compile(r" - at `\$\.([^`]+)`$")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
@@ -30,13 +37,18 @@ class _Fields(msgspec.Struct):
     stream: bool | None = None
     stream_options: msgspec.Raw = msgspec.Raw(b"null")
     n: int | None = None
-    # Only their types are checked: engines differ in what they make of a wrong one.
+    n_cmpl: int | None = None
+    prompt: msgspec.Raw = msgspec.Raw(b"null")
+    # Engines differ in what they make of a wrong one, and in which of them counts: the largest may.
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    n_predict: int | None = None
+    timings_per_token: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
+    continuous_usage_stats: bool | None = None
 
 
 class InferenceRequest(Frozen, frozen=True, kw_only=True):
@@ -47,19 +59,37 @@ class InferenceRequest(Frozen, frozen=True, kw_only=True):
     stream: bool
     wants_usage: bool
     """The client asked for the usage chunk of a stream."""
+    asks_timings: bool
+    """The client asked for llama.cpp's counts in every event of a stream."""
+    asks_continuous_usage: bool
+    """The client asked for vLLM's."""
+    stream_options: bytes
+    """As they are in the body, ``null`` for none."""
+    max_tokens: int | None
+    """The most that a choice may have; None: no limit."""
+    choices_per_prompt: int
+    choices: int
+    """Answers to all of its prompts together."""
     body: bytes
-    """What the engine gets."""
+    """As the client sent it."""
+
+    def wants(self, counts: RunningCounts) -> bool:
+        """Whether the client asked for such counts itself."""
+        return self.asks_timings if counts.member else self.asks_continuous_usage
+
+    @property
+    def has_media(self) -> bool:
+        """Whether there may be images or sound in it."""
+        return any(mark in self.body for mark in _MEDIA)
 
 
 _fields = msgspec.json.Decoder(_Fields)
 _stream_options = msgspec.json.Decoder(_StreamOptions | None)
+_prompts = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def parse(body: bytes) -> InferenceRequest:
     """Read a request's body.
-
-    A stream always asks the engine for its usage, so that it can be counted; ``wants_usage`` says
-    whether the client did, too.
 
     Raises:
         InvalidRequest: it is not a JSON object, or a field has the wrong type or value; ``param``
@@ -70,24 +100,64 @@ def parse(body: bytes) -> InferenceRequest:
     _check(fields)
     stream = bool(fields.stream)
     options = bytes(fields.stream_options)
-    wants_usage = stream and _wants_usage(options)
+    wanted = _StreamOptions()
+    if stream:
+        wanted = _decode(_stream_options, options, inside="stream_options") or wanted
+    each = max(fields.n or 1, fields.n_cmpl or 1)
     return InferenceRequest(
         model=fields.model,
         stream=stream,
-        wants_usage=wants_usage,
-        body=ask_for_usage(body, options) if stream and not wants_usage else body,
+        wants_usage=bool(wanted.include_usage),
+        asks_timings=bytes(fields.timings_per_token).strip() not in _NO,
+        # vLLM gives it to who asks for both.
+        asks_continuous_usage=bool(wanted.continuous_usage_stats and wanted.include_usage),
+        stream_options=options,
+        max_tokens=_most_tokens(fields),
+        choices_per_prompt=each,
+        choices=each * _count_prompts(bytes(fields.prompt)),
+        body=body,
     )
 
 
-def ask_for_usage(body: bytes, stream_options: bytes) -> bytes:
-    """The body with ``stream_options.include_usage`` set, all else byte for byte as it was.
+def body_for(request: InferenceRequest, counts: RunningCounts | None) -> bytes:
+    """What an engine gets that counts so; all of the body that must not change is as it was.
 
-    ``body`` is a JSON object with at least one member and ``stream_options`` is the value that it
-    has now, ``null`` for none. The new one is appended: of two equal keys the last one counts.
+    A stream always asks for its usage, and for the counts on the way where there are any, so that
+    it can be counted whoever ends it. What is asked for is appended: of two equal keys in an object
+    the last one counts.
     """
+    if not request.stream:
+        return request.body
+    options = [] if request.wants_usage else [b'"include_usage":true']
+    member = b""
+    if counts is not None and not request.wants(counts):
+        options += [counts.stream_option] if counts.stream_option else []
+        member = counts.member
+    if options:
+        value = _with_members(request.stream_options, options)
+        member = b'%b"stream_options":%b' % (member + b"," if member else b"", value)
+    return b"%b,%b}" % (request.body.rstrip()[:-1], member) if member else request.body
+
+
+def _with_members(stream_options: bytes, members: list[bytes]) -> bytes:
     inside = stream_options.strip()[1:-1].strip() if stream_options.lstrip()[:1] == b"{" else b""
-    members = inside + b"," if inside else b""
-    return b'%b,"stream_options":{%b"include_usage":true}}' % (body.rstrip()[:-1], members)
+    return b"{%b}" % b",".join([inside, *members] if inside else members)
+
+
+def _most_tokens(fields: _Fields) -> int | None:
+    given = (fields.max_tokens, fields.max_completion_tokens, fields.n_predict)
+    limits = [one for one in given if one is not None]
+    # Less than none is no limit for llama.cpp.
+    return min(max(limits), MOST_TOKENS) if limits and min(limits) >= 0 else None
+
+
+def _count_prompts(prompt: bytes) -> int:
+    """A prompt is a text or a list of tokens; a list of those is several."""
+    if not prompt.lstrip().startswith(b"["):
+        return 1
+    prompts = _decode(_prompts, prompt, inside="prompt")
+    is_tokens = not prompts or all(bytes(one)[:1].isdigit() for one in prompts)
+    return 1 if is_tokens else len(prompts)
 
 
 def _check(fields: _Fields) -> None:
@@ -97,13 +167,11 @@ def _check(fields: _Fields) -> None:
             hint=f"it is an access name of 1 to {LONGEST_MODEL_CHARACTERS} characters",
             param="model",
         )
-    if fields.n is not None and not 1 <= fields.n <= MOST_CHOICES:
-        raise InvalidRequest(f"n is {_shown(fields.n)}", hint=f"use 1 to {MOST_CHOICES}", param="n")
-
-
-def _wants_usage(stream_options: bytes) -> bool:
-    options = _decode(_stream_options, stream_options, inside="stream_options")
-    return options is not None and bool(options.include_usage)
+    for name, value in (("n", fields.n), ("n_cmpl", fields.n_cmpl)):
+        if value is not None and not 1 <= value <= MOST_CHOICES:
+            raise InvalidRequest(
+                f"{name} is {_shown(value)}", hint=f"use 1 to {MOST_CHOICES}", param=name
+            )
 
 
 def _decode(decoder: msgspec.json.Decoder[_T], data: bytes, inside: str | None = None) -> _T:

@@ -6,50 +6,21 @@ are always a key and never a part of what the model said; that makes searching f
 
 from __future__ import annotations
 
-import json
 import re
 
 import msgspec
 
-from hydra_box.types import ErrorBody, Frozen
+from hydra_box.engines.counts import USAGE, RunningCounts, Usage
+from hydra_box.gateway.event_counts import EventCounts
+from hydra_box.types import ErrorBody
 
 LONGEST_HELD_BYTES = 1024 * 1024
 """A longer event is passed on in parts; those with usage or an error are never so long."""
 
-LONGEST_USAGE_BYTES = 4096
-
 _FRAME_END = re.compile(rb"\r?\n\r?\n")
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
-_USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
 _ERROR = re.compile(rb'data:\s*(\{\s*"error"\s*:\s*\{.*\})\s*', re.DOTALL)
-_usage_text = json.JSONDecoder()
-
-
-class Usage(Frozen, frozen=True, kw_only=True):
-    """Tokens of one answer, as its engine counted them."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-def read_usage(data: bytes) -> Usage | None:
-    """The last usage in an answer's bytes, whole or tail; None when there is none."""
-    start = data.rfind(b'"usage"')
-    while start >= 0:
-        if found := _USAGE.match(data, start):
-            text = data[found.end() : found.end() + LONGEST_USAGE_BYTES]
-            return _read_usage(text.decode("utf-8", "replace"))
-        start = data.rfind(b'"usage"', 0, start)
-    return None
-
-
-def _read_usage(text: str) -> Usage | None:
-    # The object ends somewhere in the text, which only this decoder takes.
-    try:
-        values, _ = _usage_text.raw_decode(text)
-        return msgspec.convert(values, Usage)
-    except (ValueError, RecursionError):
-        return None
+_DONE = re.compile(rb"data:\s*\[DONE\]\s*")
 
 
 def error_frame(body: ErrorBody) -> bytes:
@@ -61,34 +32,57 @@ class StreamFilter:
     """Bytes from the engine in, bytes for the client out, in whole events.
 
     However the stream is cut into pieces, the output is the same. The usage chunk (an event
-    without choices) is withheld when ``withhold_usage``. An error event of the engine ends the
-    output: it is in ``error``, to be translated, and is not passed on.
+    without choices) is withheld when ``withhold_usage``, and what the engine counts on the way is
+    cut out when ``withhold_counts``. An error event of the engine ends the output: it is in
+    ``error``, to be translated, and is not passed on.
+
+    Args:
+        withhold_usage: the client did not ask for the usage chunk.
+        counts: how the engine counts on the way; None: it was not asked to.
+        withhold_counts: the client did not ask for that.
+        noted: what takes note of the counts.
+        longest_held_bytes: a longer event is passed on in parts.
+
     """
 
-    __slots__ = ("_held", "_in_long_frame", "_longest", "_usage_in", "_withhold_usage", "error")
+    __slots__ = (
+        "_counts", "_final", "_held", "_in_long_frame", "_longest", "_marks", "_noted",
+        "_withhold_counts", "_withhold_usage", "error", "over",
+    )  # fmt: skip
 
     def __init__(
-        self, *, withhold_usage: bool, longest_held_bytes: int = LONGEST_HELD_BYTES
+        self,
+        *,
+        withhold_usage: bool,
+        counts: RunningCounts | None = None,
+        withhold_counts: bool = True,
+        noted: EventCounts | None = None,
+        longest_held_bytes: int = LONGEST_HELD_BYTES,
     ) -> None:
         self._withhold_usage = withhold_usage
+        self._counts = counts
+        self._final = counts.final if counts else b'"usage"'
+        self._marks = (self._final, b'"error"', b"[DONE]")
+        self._withhold_counts = withhold_counts
+        self._noted = noted or EventCounts(counts)
         self._longest = longest_held_bytes
         self._held = b""
         self._in_long_frame = False
-        self._usage_in = b""
         self.error: bytes | None = None
         """The JSON of the engine's error event, once one came; feed nothing after it."""
+        self.over = False
+        """The answer is known to be whole, and what it took: the last event that matters came."""
 
     def feed(self, chunk: bytes) -> bytes:
         """What to send now that ``chunk`` has come; empty while an event is unfinished."""
-        if (
-            not self._held
-            and not self._in_long_frame
-            and chunk.endswith(b"\n\n")
-            and b'"usage"' not in chunk
-            and b'"error"' not in chunk
-        ):
-            return chunk
-        return self._feed_frames(self._held + chunk)
+        if self._held or self._in_long_frame or self._noted.many:
+            return self._feed_frames(self._held + chunk)
+        end = self._plain_end(chunk)
+        if end == len(chunk):
+            return self._pass_plain(chunk)
+        if not end:
+            return self._feed_frames(chunk)
+        return self._pass_plain(chunk[:end]) + self._feed_frames(chunk[end:])
 
     def finish(self) -> bytes:
         """What is left to send when the stream ended well."""
@@ -101,8 +95,8 @@ class StreamFilter:
         return self._in_long_frame
 
     def usage(self) -> Usage | None:
-        """What the engine counted; ask at the end."""
-        return read_usage(self._usage_in)
+        """What the engine has counted so far; None: nothing."""
+        return self._noted.usage()
 
     def _feed_frames(self, data: bytes) -> bytes:
         passed: list[bytes] = []
@@ -133,11 +127,31 @@ class StreamFilter:
         if b'"error"' in frame and (found := _ERROR.fullmatch(frame)):
             self.error = found[1]
             return b""
-        if b'"usage"' in frame and _USAGE.search(frame):
-            self._usage_in = frame
-            if self._withhold_usage and _NO_CHOICES.search(frame):
-                return b""
-        return frame
+        self._noted.see(frame)
+        if b'"usage"' in frame and self._final in frame and USAGE.search(frame):
+            self.over = self._noted.note_final(frame) or self.over
+            return b"" if self._withhold_usage and _NO_CHOICES.search(frame) else frame
+        if b"[DONE]" in frame and _DONE.fullmatch(frame):
+            self.over = True
+        return self._pass_plain(frame)
+
+    def _plain_end(self, chunk: bytes) -> int:
+        """Up to where there are whole events, and none that needs a closer look."""
+        first = len(chunk)
+        for mark in self._marks:
+            if (found := chunk.find(mark, 0, first)) >= 0:
+                first = found
+        if first == len(chunk) and chunk.endswith(b"\n\n"):
+            return first
+        end = chunk.rfind(b"\n\n", 0, first)
+        return 0 if end < 0 else end + 2
+
+    def _pass_plain(self, events: bytes) -> bytes:
+        counts = self._counts
+        if counts is None or counts.field not in events:
+            return events
+        self._noted.note(events)
+        return counts.cut(events) if self._withhold_counts else events
 
     def _pass_part(self) -> bytes:
         # The last three bytes may be the beginning of the event's end.

@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra_box.engines import DISTRIBUTIONS, ENGINES
 from hydra_box.engines.llama_cpp import LlamaCpp
 from hydra_box.models.facts import read_facts
-from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
+from hydra_box.types import LOCAL_ENGINES, Accelerator, EngineName, Runtime, RuntimeSource
 from tests.engines.servers import launch
 from tests.models.headers import write_projector
 from tests.models.tiny_gguf import write_tiny_embedder, write_tiny_gguf
@@ -29,10 +29,10 @@ def option(argv: tuple[str, ...], name: str) -> str:
 
 def test_every_engine_is_listed_under_its_name() -> None:
     assert {name: engine.name for name, engine in ENGINES.items()} == {
-        name: name for name in EngineName
+        name: name for name in LOCAL_ENGINES
     }
     assert {name: one.engine for name, one in DISTRIBUTIONS.items()} == {
-        name: name for name in EngineName
+        name: name for name in LOCAL_ENGINES
     }
 
 

@@ -92,14 +92,9 @@ def test_slots_and_metrics_can_be_read(server: Server) -> None:
     assert b"llamacpp:tokens_predicted_total" in server.ask("/metrics").body
 
 
-async def test_load_tells_what_is_under_way(server: Server) -> None:
-    load = await LlamaCpp().load(server.socket_path)
-    assert (load.running, load.waiting, load.kv_cache_used_fraction) == (0, 0, 0.0)
-
-
-async def test_load_of_an_engine_that_is_gone_is_an_error(place: Path) -> None:
+async def test_metrics_of_an_engine_that_is_gone_are_an_error(place: Path) -> None:
     with pytest.raises(EngineError, match="does not answer when asked for /metrics"):
-        await LlamaCpp().load(place / "engine.sock")
+        await LlamaCpp().metrics(place / "engine.sock")
 
 
 def test_load_is_seen_while_it_works(place: Path, tiny: Path) -> None:
@@ -108,11 +103,11 @@ def test_load_is_seen_while_it_works(place: Path, tiny: Path) -> None:
         connection = server.connection()
         connection.request("POST", "/v1/chat/completions", json.dumps(endless))
         connection.getresponse().readline()
-        load = asyncio.run(LlamaCpp().load(server.socket_path))
+        load = asyncio.run(LlamaCpp().metrics(server.socket_path))
         connection.close()
     assert load.running == 1
-    assert load.kv_cache_used_fraction is not None
-    assert 0.0 < load.kv_cache_used_fraction < 1.0
+    assert load.kv_cache_used_ratio is not None
+    assert 0.0 < load.kv_cache_used_ratio < 1.0
 
 
 def test_log_tells_what_was_allocated_and_no_prompt(server: Server, tiny: Path) -> None:

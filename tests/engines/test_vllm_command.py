@@ -89,6 +89,20 @@ def test_instance_sees_its_gpus_alone(tmp_path: Path) -> None:
     assert "OMP_NUM_THREADS" not in env
 
 
+@pytest.mark.parametrize(
+    ("may_sleep", "device", "can"),
+    [(True, "GPU-1234", True), (False, "GPU-1234", False), (True, "cpu", False)],
+)
+def test_only_what_may_sleep_on_a_gpu_is_started_so_that_it_can(
+    tmp_path: Path, may_sleep: bool, device: str, can: bool
+) -> None:
+    wanted = launch(DEMO_SAFETENSORS, tmp_path, device=device, **OPTIONS)
+    command = Vllm({}).command(RUNTIME, msgspec.structs.replace(wanted, may_sleep=may_sleep))
+    assert ("--enable-sleep-mode" in command.argv) is can
+    # Its calls exist in this mode alone, with others that are not for everyone.
+    assert (command.env.get("VLLM_SERVER_DEV_MODE") == "1") is can
+
+
 def test_environment_is_named_not_inherited(tmp_path: Path) -> None:
     environ = {"PATH": "/bin", "HOME": "/root", "HF_TOKEN": "secret", "VLLM_API_KEY": "secret"}
     wanted = launch(DEMO_SAFETENSORS, tmp_path, threads=3, **OPTIONS)

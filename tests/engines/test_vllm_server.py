@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from hydra_box.engines.asking import parse_metrics
+from hydra_box.engines.metrics import EngineMetrics
 from hydra_box.engines.verify import DEMO_SAFETENSORS
 from hydra_box.engines.vllm import Vllm
 from hydra_box.engines.vllm_runtimes import LAUNCHER
@@ -112,6 +112,10 @@ def chat(server: Server, **changes: Any) -> Any:
     return answer.json
 
 
+def metrics(server: Server) -> EngineMetrics:
+    return asyncio.run(Vllm().metrics(server.socket_path))
+
+
 def refused(server: Server, **changes: Any) -> HydraError:
     request = {"model": ACCESS_NAME, **CHAT, **changes}
     return translated(server.ask("/v1/chat/completions", request))
@@ -187,13 +191,39 @@ def test_tool_that_is_offered_and_tool_that_is_required(server: Server) -> None:
         assert set(json.loads(called["arguments"])) == {"city"}
 
 
-async def test_load_tells_what_is_under_way(server: Server) -> None:
-    load = await Vllm().load(server.socket_path)
-    assert (load.running, load.waiting) == (0, 0)
-    assert load.kv_cache_used_fraction is not None
-    assert 0.0 <= load.kv_cache_used_fraction <= 1.0
-    counters = parse_metrics(server.ask("/metrics").body.decode())
-    assert counters["vllm:generation_tokens_total"] > 10
+def test_counters_grow_by_what_was_used(server: Server) -> None:
+    before = metrics(server)
+    # Longer than a block of its cache, so that the second finds the first one's.
+    long = [{"role": "user", "content": "What is your name? " * 30}]
+    used = [chat(server, messages=long)["usage"] for _ in range(2)]
+
+    def grown(name: str) -> float:
+        difference: float = getattr(metrics(server), name) - getattr(before, name)
+        return difference
+
+    def count(name: str) -> int:
+        difference: int = getattr(metrics(server), name).count - getattr(before, name).count
+        return difference
+
+    def all_counted() -> bool:
+        return count("duration_seconds") == 2
+
+    eventually(all_counted, what="vLLM has counted both requests")
+    assert grown("prompt_tokens") == sum(one["prompt_tokens"] for one in used)
+    cached = [one["prompt_tokens_details"]["cached_tokens"] for one in used]
+    assert grown("cached_tokens") == sum(cached) > 0
+    assert grown("completion_tokens") == sum(one["completion_tokens"] for one in used)
+    assert count("ttft_seconds") == count("tpot_seconds") == 2
+    for name in ("prefill_seconds", "decode_seconds", "steps"):
+        assert grown(name) > 0, name
+
+
+def test_load_and_what_vllm_does_not_say(server: Server) -> None:
+    told = metrics(server)
+    assert (told.running, told.waiting, told.preemptions) == (0, 0, 0)
+    assert told.kv_cache_used_ratio is not None
+    assert 0.0 <= told.kv_cache_used_ratio <= 1.0
+    assert (told.sequences_per_step, told.drafts) == (None, None)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -265,8 +295,7 @@ def test_leaving_client_frees_the_slot(server: Server) -> None:
     connection.close()
 
     def idle() -> bool:
-        counters = parse_metrics(server.ask("/metrics").body.decode())
-        return counters["vllm:num_requests_running"] == 0
+        return metrics(server).running == 0
 
     eventually(idle, what="vLLM has dropped the request")
 

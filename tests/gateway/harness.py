@@ -19,14 +19,23 @@ from litestar.types import ASGIApp
 from api.openai import create_openai_handler
 from hydra_box.config import Settings
 from hydra_box.daemon import http_server
-from hydra_box.engines import ENGINES
+from hydra_box.engines import DIALECTS
+from hydra_box.gateway.admission import Admission
 from hydra_box.gateway.channel import EngineChannel
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
 from hydra_box.keys import KeyRing
 from hydra_box.messages import CreateKeyRequest
 from hydra_box.store import Store
-from hydra_box.types import DesiredState, EngineName, RequestRecord, Service, ServiceStatus, User
+from hydra_box.types import (
+    DesiredState,
+    EngineName,
+    RequestRecord,
+    Service,
+    ServiceStatus,
+    User,
+)
+from hydra_box.users import Users
 from tests.told import Told
 
 WAIT_SECONDS = 10.0
@@ -114,6 +123,8 @@ class Gateway:
     pool: Pool
     relay: Relay
     keys: KeyRing
+    users: Users
+    admission: Admission
     user: User
     key: str
     http: aiohttp.ClientSession
@@ -209,13 +220,25 @@ async def run_gateway(directory: Path, settings: Settings) -> AsyncIterator[Gate
     async with AsyncExitStack() as stack:
         store = await Store.open(directory / "hydra-box.db")
         stack.push_async_callback(store.close)
-        user = await store.local_user()
-        keys = KeyRing(store, record=Told())
+        users = Users(store, record=Told())
+        await users.load()
+        user = users.local
+        keys = KeyRing(store, users=users, record=Told())
+        await keys.load()
         key = (await keys.create(CreateKeyRequest(name="tests"), user)).key
         pool = Pool(settings)
         stack.push_async_callback(pool.close)
         books: list[RequestRecord] = []
-        relay = Relay(pool, keys, ENGINES, settings, record=books.append)
+        admission = Admission(keys, settings)
+        relay = Relay(
+            pool,
+            keys,
+            DIALECTS,
+            settings,
+            local_user=user,
+            admission=admission,
+            record=books.append,
+        )
         app = Litestar([create_openai_handler(relay)], openapi_config=None)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         await stack.enter_async_context(http_server(app, listener))
@@ -229,6 +252,8 @@ async def run_gateway(directory: Path, settings: Settings) -> AsyncIterator[Gate
             pool=pool,
             relay=relay,
             keys=keys,
+            users=users,
+            admission=admission,
             user=user,
             key=key,
             http=http,

@@ -57,6 +57,14 @@ class Llama:
         ):
             return sum(slot["is_processing"] for slot in await response.json())
 
+    async def counters(self) -> tuple[float, float, float]:
+        """Tokens of prompts, of those in its cache, and of answers, by its own counters."""
+        metrics = await ENGINES[EngineName.LLAMA_CPP].metrics(self.socket_path)
+        assert metrics.prompt_tokens is not None
+        assert metrics.cached_tokens is not None
+        assert metrics.completion_tokens is not None
+        return metrics.prompt_tokens, metrics.cached_tokens, metrics.completion_tokens
+
 
 @contextmanager
 def run_llama(directory: Path, access_name: str) -> Iterator[Llama]:

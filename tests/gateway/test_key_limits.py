@@ -1,54 +1,24 @@
-"""What a key may call and take, and what is told once a request is over."""
+"""What a key may call and take."""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
 
+import pytest
 from aiohttp import web
 
-from api.trust import Trusted
-from hydra_box.gateway.access import Caller
-from hydra_box.gateway.finished import Finished
-from hydra_box.gateway.key_limit import KeyLimit
-from hydra_box.gateway.stream import Usage
-from hydra_box.messages import CreateKeyRequest
-from hydra_box.types import KeyLimits, Scope
+from hydra_box.config import Settings
+from hydra_box.gateway.access import caller_of
+from hydra_box.gateway.admission import Admission, duration
+from hydra_box.messages import EditKeyRequest
+from hydra_box.plan.usage import QuotaUse
+from hydra_box.types import KeyLimits, QuotaPeriod, Scope, TokenQuota
+from tests.gateway.asking import a_key, answer, noted, stream
 from tests.gateway.conftest import StartGateway
-from tests.gateway.harness import (
-    DONE,
-    USAGE,
-    USAGE_FRAME,
-    Gateway,
-    begin_stream,
-    cut,
-    frame,
-    until,
-)
+from tests.gateway.harness import Gateway, until
 
-TOKENS = Usage(prompt_tokens=USAGE["prompt_tokens"], completion_tokens=USAGE["completion_tokens"])
-
-
-async def answer(request: web.Request) -> web.Response:
-    return web.json_response({"usage": USAGE})
-
-
-async def stream(request: web.Request) -> web.StreamResponse:
-    response = await begin_stream(request)
-    await response.write(frame("a") + USAGE_FRAME + DONE)
-    return response
-
-
-async def a_key(gateway: Gateway, name: str = "limited", **more: Any) -> str:
-    return (await gateway.keys.create(CreateKeyRequest(name=name, **more), gateway.user)).key
-
-
-async def told(gateway: Gateway, count: int) -> Finished:
-    """The last of so many that are over."""
-    await until(lambda: len(gateway.books) >= count, f"{count} requests are over")
-    assert len(gateway.books) == count
-    return gateway.books[-1]
+DAY_SECONDS = 86_400.0
 
 
 # --- models -------------------------------------------------------------------
@@ -79,7 +49,7 @@ async def test_an_admin_keys_globs_count_too_and_case_matters(gateway: Gateway) 
     await gateway.engine(service, answer)
     both = (Scope.INFERENCE, Scope.ADMIN)
     for glob, expected in (("PUBLIC/*", 403), ("public/dem?", 200)):
-        key = await a_key(gateway, glob, scopes=both, models=(glob,))
+        key = await a_key(gateway, f"admin-{expected}", scopes=both, models=(glob,))
         assert (await gateway.ask(service, key=key))[0] == expected
 
 
@@ -91,7 +61,7 @@ async def test_a_wrong_name_is_near_to_what_the_key_may_call_only(gateway: Gatew
     assert (status, refused["hint"]) == (404, "did you mean public/demo-public?")
 
 
-# --- limits -------------------------------------------------------------------
+# --- limits per minute, and at once ---------------------------------------------
 
 
 async def test_requests_a_minute(gateway: Gateway) -> None:
@@ -102,6 +72,7 @@ async def test_requests_a_minute(gateway: Gateway) -> None:
     async with gateway.post(service, key=key) as response:
         assert response.status == 429
         assert 1 <= int(response.headers["retry-after"]) <= 31
+        assert response.headers["x-ratelimit-remaining-requests"] == "0"
         error = (await response.json())["error"]
     assert error["code"] == "rate_limit_exceeded"
     assert error["message"] == "the key 'limited' may take 2 requests a minute, and has taken 2"
@@ -109,23 +80,68 @@ async def test_requests_a_minute(gateway: Gateway) -> None:
     assert (await gateway.get("/v1/models", key=key))[0] == 200
 
 
-async def test_tokens_are_taken_when_an_answer_ends_and_may_be_more_than_there_were(
+async def test_tokens_a_minute_are_reserved_and_settled_with_what_was_taken(
     gateway: Gateway,
 ) -> None:
-    service = gateway.service()
-    await gateway.engine(service, stream)
-    key = await a_key(gateway, limits=KeyLimits(tokens_per_minute=3))
-    async with gateway.post(service, key=key, stream=True) as response:
-        assert response.status == 200
-        await response.read()
-    await told(gateway, 1)
+    service, go_on = gateway.service(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await go_on.wait()
+        return await stream(request)
+
+    await gateway.engine(service, slow)
+    key = await a_key(gateway, limits=KeyLimits(tokens_per_minute=400))
+    first = asyncio.create_task(gateway.ask(service, key=key, stream=False))
+    await until(lambda: gateway.pool.stats(service.id).requests_in_flight, "it runs")
+    # Without max_tokens it may take the whole context, of 512.
     status, refused = await gateway.ask(service, key=key)
     assert status == 429
-    assert refused["error"]["message"].startswith(
-        "the key 'limited' may take 3 tokens a minute, and has taken "
-    )
-    # What was refused was never a request for a service.
-    await told(gateway, 1)
+    assert "its requests under way may take 512" in refused["error"]["message"]
+    go_on.set()
+    await asyncio.wait([first])
+    async with gateway.post(service, key=key, stream=True) as response:
+        assert response.headers["x-ratelimit-limit-tokens"] == "400"
+        await response.read()
+    await noted(gateway, 3)
+    async with gateway.post(service, key=key, max_tokens=1) as response:
+        # Two answers of ten, a little drained; and what this one may take.
+        assert 0 < int(response.headers["x-ratelimit-remaining-tokens"]) < 400
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_every_answer_says_what_is_left(gateway: Gateway, streaming: bool) -> None:
+    service = gateway.service()
+    await gateway.engine(service, stream if streaming else answer)
+    limits = KeyLimits(requests_per_minute=60, tokens_per_minute=60_000)
+    key = await a_key(gateway, limits=limits)
+    async with gateway.post(service, key=key, stream=streaming, max_tokens=5) as response:
+        left = {
+            name.removeprefix("x-ratelimit-"): value
+            for name, value in response.headers.items()
+            if name.startswith("x-ratelimit-")
+        }
+    assert (left["limit-requests"], left["remaining-requests"]) == ("60", "59")
+    assert left["reset-requests"] == "1s"
+    assert left["limit-tokens"] == "60000"
+    assert 59_400 < int(left["remaining-tokens"]) < 59_750
+    assert left["reset-tokens"].endswith("ms")
+
+
+async def test_only_limits_that_a_key_has_are_told(gateway: Gateway) -> None:
+    service = gateway.service()
+    await gateway.engine(service, answer)
+    some = await a_key(gateway, limits=KeyLimits(requests_per_minute=60))
+    for key, expected in ((gateway.key, 0), (some, 3)):
+        async with gateway.post(service, key=key) as response:
+            assert sum("x-ratelimit" in name for name in response.headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0s"), (0.1195, "120ms"), (1.0, "1s"), (1.2, "2s"), (59.5, "1m0s"), (360.0, "6m0s")],
+)
+def test_durations_are_as_openai_writes_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 async def test_a_keys_own_limit_of_requests_at_once_and_the_settings(
@@ -159,104 +175,79 @@ async def test_a_keys_own_limit_of_requests_at_once_and_the_settings(
         await until(lambda: gateway.nothing_left(service), "all are answered")
 
 
-def test_what_a_key_without_limits_did_is_forgotten() -> None:
-    limit = KeyLimit(5, lambda: 0.0)
-    caller = Caller(name="k", key_id="key-1", owner_id="u-1", everything=False, may_infer=True)
-    with limit.hold(caller):
-        assert len(limit._loads) == 1
-        limit.charge(caller, 100)
-    assert limit._loads == {}
-
-
-# --- what is told ---------------------------------------------------------------
-
-
-async def test_a_request_that_is_over_is_told_once_with_its_tokens(gateway: Gateway) -> None:
+async def test_what_a_key_without_limits_did_is_forgotten(gateway: Gateway) -> None:
     service = gateway.service()
     await gateway.engine(service, answer)
     await gateway.ask(service)
-    one = await told(gateway, 1)
-    assert one == Finished(
-        key_id=one.key_id,
-        key_name="tests",
-        service_id=service.id,
-        access_name=service.access_name,
-        failed=False,
-        usage=TOKENS,
+    await noted(gateway, 1)
+    await until(lambda: not gateway.admission._accounts, "its account is closed")
+
+
+# --- quotas ---------------------------------------------------------------------
+
+
+async def test_a_quota_is_of_public_services_only(gateway: Gateway) -> None:
+    mine, shared = gateway.service("mine"), gateway.service("shared", public=True)
+    await gateway.engine(mine, answer)
+    await gateway.engine(shared, answer)
+    key = await a_key(gateway, quota=TokenQuota(tokens=15))
+    for service in (mine, mine, shared, shared):
+        assert (await gateway.ask(service, key=key))[0] == 200
+    async with gateway.post(shared, key=key) as response:
+        assert response.status == 429
+        assert "retry-after" not in response.headers
+        error = (await response.json())["error"]
+    assert (error["code"], error["type"]) == ("insufficient_quota", "insufficient_quota")
+    assert error["message"] == (
+        "the key 'limited' may use 15 tokens of public services in all, and has used 20"
     )
-    assert one.key_id == gateway.keys.list()[0].id
+    assert (await gateway.ask(mine, key=key))[0] == 200
+    key_id = gateway.books[0].key_id
+    assert gateway.admission.quota_used(key_id) == 20
+    assert gateway.admission.quota_used("key-none") is None
 
 
-async def test_the_owner_has_no_key(gateway: Gateway) -> None:
-    service = gateway.service()
+async def test_a_raised_quota_and_a_raised_limit_count_at_the_next_request(
+    gateway: Gateway,
+) -> None:
+    service = gateway.service(public=True)
     await gateway.engine(service, answer)
-    body = b'{"model": "%b", "messages": []}' % service.access_name.encode()
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
-    gone = asyncio.Event()
-
-    async def receive() -> Any:
-        if messages:
-            return messages.pop()
-        await gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        """Nobody looks at it."""
-
-    path = "/v1/chat/completions"
-    scope: Any = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": [],
-    }
-    await Trusted(gateway.app)(scope, receive, send)
-    assert (await told(gateway, 1)).key_id is None
-
-
-async def test_refusals_and_broken_streams_have_failed(gateway: Gateway) -> None:
-    service = gateway.service()
-    await gateway.ask(service)
-    assert (await told(gateway, 1)).failed
-
-    async def breaks(request: web.Request) -> web.StreamResponse:
-        response = await begin_stream(request)
-        await response.write(frame("a") + frame("b"))
-        await asyncio.sleep(0)
-        cut(request)
-        return response
-
-    await gateway.engine(service, breaks)
-    async with gateway.post(service, stream=True) as response:
-        assert b'"error"' in await response.read()
-    one = await told(gateway, 2)
-    assert one.failed
-    assert one.usage.completion_tokens == 2
-    # For a model that is not there no service could tell.
-    await gateway.ask("public/nothing")
-    await told(gateway, 2)
-
-
-async def test_who_leaves_has_had_the_events_so_far_and_has_not_failed(gateway: Gateway) -> None:
-    service = gateway.service()
-
-    async def endless(request: web.Request) -> web.StreamResponse:
-        response = await begin_stream(request)
-        for _ in range(5):
-            await response.write(frame("a"))
-        await asyncio.Event().wait()
-        return response
-
-    await gateway.engine(service, endless)
-    key = await a_key(gateway, limits=KeyLimits(tokens_per_minute=1))
-    async with gateway.post(service, key=key, stream=True) as response:
-        for _ in range(5):
-            await response.content.readuntil(b"\n\n")
-        response.close()
-    one = await told(gateway, 1)
-    assert not one.failed
-    assert one.usage == Usage(completion_tokens=5)
-    # Leaving early is no way around a limit.
+    quota = TokenQuota(tokens=1, period=QuotaPeriod.DAY)
+    key = await a_key(gateway, quota=quota, limits=KeyLimits(requests_per_minute=1))
+    assert (await gateway.ask(service, key=key))[0] == 200
+    refusals = []
+    for edit in (
+        EditKeyRequest(requests_per_minute=10),
+        EditKeyRequest(quota=TokenQuota(tokens=100, period=QuotaPeriod.MONTH)),
+    ):
+        async with gateway.post(service, key=key) as response:
+            refusals.append((await response.json())["error"]["code"])
+            assert 0 < int(response.headers["retry-after"]) <= DAY_SECONDS + 3600 + 1
+        await gateway.keys.edit("limited", edit)
+    assert refusals == ["rate_limit_exceeded", "insufficient_quota"]
+    assert (await gateway.ask(service, key=key))[0] == 200
+    await gateway.keys.edit("limited", EditKeyRequest(quota=TokenQuota(tokens=20)))
     assert (await gateway.ask(service, key=key))[0] == 429
+
+
+async def test_a_period_that_ends_begins_anew_and_the_books_are_where_it_began(
+    gateway: Gateway,
+) -> None:
+    await a_key(gateway, quota=TokenQuota(tokens=100, period=QuotaPeriod.DAY))
+    (key,) = (one for one in gateway.keys.list() if one.name == "limited")
+    now = [1_000_000.0]
+    used = {key.id: QuotaUse(day=30, week=30, month=30, total=500)}
+    admission = Admission(gateway.keys, Settings(), used=used, now=lambda: now[0])
+    found = gateway.keys.get(key.id)
+    assert found is not None
+    caller = caller_of(found, gateway.user)
+    assert admission.quota_used(key.id) == 30
+    with admission.door(caller):
+        ticket = admission.admit(caller, public=True, reservation=1000)
+        admission.settle(ticket, 50)
+        admission.settle(ticket, 50)
+    assert admission.quota_used(key.id) == 80
+    now[0] += 2 * DAY_SECONDS
+    assert admission.quota_used(key.id) == 0
+    await gateway.keys.edit("limited", EditKeyRequest(quota=TokenQuota(tokens=1)))
+    assert admission.quota_used(key.id) == 550

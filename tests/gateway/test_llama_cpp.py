@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 
-from hydra_box.types import Service
+from hydra_box.types import Outcome, Service
 from tests.gateway.harness import DONE, Gateway, add_instance, until
 from tests.gateway.llama import CONTEXT_LENGTH, SLOTS, Llama, run_llama
 
@@ -119,3 +122,83 @@ async def test_a_killed_engine_costs_no_request_that_had_not_begun(
         await gateway.pool.remove_instance("demo-11111111")
         assert [status for status, _ in await asyncio.gather(*asking)] == [200] * CLIENTS
     assert gateway.nothing_left(service)
+
+
+# --- the books beside the engine's own counters -------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"stream": False, "max_tokens": 5},
+        {"stream": True, "max_tokens": 5},
+        {"stream": True},
+        {"stream": True, "max_tokens": 9, "n": 3, "temperature": 1.0},
+        {"stream": True, "max_tokens": 9, "n": 2, "stream_options": {"include_usage": True}},
+        {"stream": False, "max_tokens": 5, "n": 2, "ignore_eos": True},
+        {"path": "/v1/completions", "stream": True, "prompt": "hello", "max_tokens": 6},
+        {"path": "/v1/completions", "stream": True, "prompt": ["a", "b c d"], "n": 2},
+        {"path": "/v1/embeddings", "input": ["hello", "you"]},
+    ],
+)
+async def test_the_books_are_what_the_engine_counted(
+    gateway: Gateway, service: Service, llama: Llama, body: dict[str, Any]
+) -> None:
+    before = await llama.counters()
+    path = body.get("path", "/v1/chat/completions")
+    rest = {name: value for name, value in body.items() if name != "path"}
+    async with gateway.post(service, path, **{"messages": HELLO, **rest}) as response:
+        assert response.status == 200
+        answer: bytes = await response.read()
+    assert b"timings_per_token" not in answer
+    after = await llama.counters()
+    (one,) = gateway.books
+    assert one.outcome is Outcome.OK
+    assert one.completion_tokens == after[2] - before[2]
+    assert one.prompt_tokens - one.cached_tokens == (after[0] - after[1]) - (before[0] - before[1])
+    # Of a whole answer it counts one choice only.
+    assert one.estimated == (rest.get("n", 1) > 1 and not rest["stream"])
+
+
+async def test_a_stream_is_what_it_would_be_without_counts_on_the_way(
+    gateway: Gateway, service: Service, llama: Llama
+) -> None:
+    body: dict[str, Any] = {
+        "model": service.access_name,
+        "messages": HELLO,
+        "max_tokens": 6,
+        "temperature": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    connector = aiohttp.UnixConnector(str(llama.socket_path))
+    async with (
+        aiohttp.ClientSession(connector=connector) as direct,
+        direct.post("http://engine/v1/chat/completions", json=body) as response,
+    ):
+        expected: bytes = await response.read()
+    async with gateway.post(service, **body) as response:
+        through: bytes = await response.read()
+    changing = re.compile(rb'"(created|id)":[^,]+|"timings":\{[^}]*\}|"cached_tokens":\d+')
+    assert changing.sub(b"", through) == changing.sub(b"", expected)
+    assert through.count(b'"timings"') == expected.count(b'"timings"') == 1
+
+
+@pytest.mark.parametrize("events", [1, 7, 40])
+async def test_a_client_that_leaves_is_charged_for_what_the_engine_had_made(
+    gateway: Gateway, service: Service, llama: Llama, events: int
+) -> None:
+    received = 0
+    async with gateway.post(
+        service, messages=HELLO, max_tokens=200, ignore_eos=True, stream=True
+    ) as response:
+        while received < events:
+            line: bytes = await response.content.readuntil(b"\n\n")
+            received += b'"content":"' in line
+        response.close()
+    await until(lambda: gateway.books, "it is over")
+    (one,) = gateway.books
+    assert (one.outcome, one.estimated) == (Outcome.CLIENT_GONE, False)
+    assert one.prompt_tokens == 12
+    # Each event is a token, and some were on their way when the client left.
+    assert received <= one.completion_tokens < 200

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from hydra_box.gateway import pool as pool_module
 from hydra_box.gateway.endpoint import Endpoint
-from hydra_box.gateway.rate import WINDOW_TICKS, TokenRate
+from hydra_box.gateway.rate import WINDOW_TICKS, Pace, TokenRate
 from hydra_box.types import Service
 from tests.gateway.harness import (
     DONE,
@@ -42,6 +42,14 @@ def test_tokens_that_are_taken_back_make_no_negative_rate() -> None:
     rate.tokens -= 3
     rate.look(2.0)
     assert rate.per_second() == 0
+
+
+def test_a_pace_is_the_mean_of_the_answers_so_far() -> None:
+    pace = Pace()
+    assert pace.tokens_in(10) == 0
+    pace.add(10, 1.0)
+    pace.add(50, 2.0)
+    assert pace.tokens_in(1.5) == 30
 
 
 def held(release: asyncio.Event) -> Answer:
@@ -106,7 +114,7 @@ async def test_what_a_client_that_left_had_of_a_stream_stays_counted(gateway: Ga
     async with gateway.post(service, stream=True):
         await until(lambda: endpoint.rate.tokens == 5, "every event counts as a token")
     await until(lambda: endpoint.ended == 1, "it is over")
-    assert (endpoint.rate.tokens, endpoint.completion_tokens) == (5, 0)
+    assert (endpoint.rate.tokens, endpoint.completion_tokens) == (5, 5)
 
 
 async def test_other_answers_count_when_they_are_whole(gateway: Gateway) -> None:

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hydra_box.engines import llama_cpp_counts, vllm_counts
+from hydra_box.engines.counts import RunningCounts
 from hydra_box.errors import InvalidRequest
-from hydra_box.gateway.request import ask_for_usage, parse
+from hydra_box.gateway.request import MOST_TOKENS, body_for, parse
+
+NAMES = st.text(max_size=5).map("x-{}".format)
+COUNTS = (None, llama_cpp_counts.COUNTS, vllm_counts.COUNTS)
 
 
 def test_a_plain_request_is_passed_on_as_it_came() -> None:
@@ -17,6 +22,7 @@ def test_a_plain_request_is_passed_on_as_it_came() -> None:
     request = parse(body)
     assert (request.model, request.stream, request.wants_usage) == ("u-x/a", False, False)
     assert request.body is body
+    assert all(body_for(request, counts) is body for counts in COUNTS)
 
 
 @pytest.mark.parametrize(
@@ -27,10 +33,7 @@ def test_a_plain_request_is_passed_on_as_it_came() -> None:
         ("{}", {"include_usage": True}),
         ("{ }", {"include_usage": True}),
         ('{"include_usage":false}', {"include_usage": True}),
-        (
-            '{ "continuous_usage_stats" : true }',
-            {"continuous_usage_stats": True, "include_usage": True},
-        ),
+        ('{ "x" : [1] }', {"x": [1], "include_usage": True}),
     ],
 )
 def test_a_stream_asks_the_engine_for_usage(options: str | None, expected: object) -> None:
@@ -39,36 +42,119 @@ def test_a_stream_asks_the_engine_for_usage(options: str | None, expected: objec
     request = parse(body)
     assert request.stream
     assert not request.wants_usage
-    assert request.body.startswith(body.rstrip()[:-1])
-    assert json.loads(request.body)["stream_options"] == expected
+    sent = body_for(request, None)
+    assert sent.startswith(body.rstrip()[:-1])
+    assert json.loads(sent)["stream_options"] == expected
 
 
 def test_a_client_that_asks_for_usage_has_its_body_untouched() -> None:
     body = b'{"model":"m","stream":true,"stream_options":{"include_usage":true}}'
     request = parse(body)
     assert request.wants_usage
-    assert request.body is body
+    assert body_for(request, None) is body
 
 
 def test_usage_is_not_asked_for_where_there_is_no_stream() -> None:
     body = b'{"model":"m","stream":false,"stream_options":{"include_usage":true}}'
-    assert parse(body).body is body
+    assert all(body_for(parse(body), counts) is body for counts in COUNTS)
     assert not parse(body).wants_usage
+
+
+@pytest.mark.parametrize("wants_usage", [False, True])
+def test_each_engine_is_asked_in_its_own_words_for_counts_on_the_way(wants_usage: bool) -> None:
+    options = {"include_usage": wants_usage}
+    asked = {"model": "m", "stream": True, "stream_options": options}
+    request = parse(json.dumps(asked).encode())
+    for_llama_cpp = json.loads(body_for(request, llama_cpp_counts.COUNTS))
+    assert for_llama_cpp["timings_per_token"] is True
+    assert for_llama_cpp["stream_options"] == {"include_usage": True}
+    for_vllm = json.loads(body_for(request, vllm_counts.COUNTS))
+    assert for_vllm["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
+    assert "timings_per_token" not in for_vllm
+
+
+@pytest.mark.parametrize(
+    ("member", "of_llama_cpp", "of_vllm"),
+    [
+        ('"timings_per_token":true', True, False),
+        ('"timings_per_token": false ', False, False),
+        ('"timings_per_token":null', False, False),
+        ('"stream_options":{"include_usage":true,"continuous_usage_stats":true}', False, True),
+        ('"stream_options":{"include_usage":true,"continuous_usage_stats":false}', False, False),
+        ('"stream_options":{"continuous_usage_stats":true}', False, False),
+    ],
+)
+def test_a_client_that_asks_for_counts_on_the_way_itself(
+    member: str, of_llama_cpp: bool, of_vllm: bool
+) -> None:
+    request = parse(f'{{"model":"m","stream":true,{member}}}'.encode())
+    assert request.wants(llama_cpp_counts.COUNTS) == of_llama_cpp
+    assert request.wants(vllm_counts.COUNTS) == of_vllm
+
+
+@pytest.mark.parametrize(
+    ("members", "most"),
+    [
+        ("", None),
+        ('"max_tokens":5', 5),
+        ('"max_tokens":5,"max_completion_tokens":7', 7),
+        ('"max_tokens":5,"n_predict":900', 900),
+        ('"max_tokens":5,"n_predict":-1', None),
+        ('"max_tokens":-1', None),
+        ('"max_tokens":' + "9" * 400, MOST_TOKENS),
+    ],
+)
+def test_the_largest_limit_of_tokens_counts(members: str, most: int | None) -> None:
+    body = f'{{"model":"m"{"," + members if members else ""}}}'
+    assert parse(body.encode()).max_tokens == most
+
+
+@pytest.mark.parametrize(
+    ("members", "each", "all"),
+    [
+        ('"prompt":"a"', 1, 1),
+        ('"prompt":[1,2,3]', 1, 1),
+        ('"prompt":[]', 1, 1),
+        ('"prompt": [ "a", "b"]', 1, 2),
+        ('"prompt":[[1,2],[3],"c"],"n":2', 2, 6),
+        ('"n":3', 3, 3),
+        ('"n":2,"n_cmpl":4', 4, 4),
+    ],
+)
+def test_the_answers_that_are_asked_for(members: str, each: int, all: int) -> None:
+    request = parse(f'{{"model":"m",{members}}}'.encode())
+    assert (request.choices_per_prompt, request.choices) == (each, all)
+
+
+@pytest.mark.parametrize(
+    ("content", "has_media"),
+    [('"look"', False), ('[{"type":"image_url","image_url":{"url":"data:"}}]', True)],
+)
+def test_media_is_seen(content: str, has_media: bool) -> None:
+    body = f'{{"model":"m","messages":[{{"role":"user","content":{content}}}]}}'
+    assert parse(body.encode()).has_media == has_media
 
 
 @settings(deadline=None)
 @given(
-    st.dictionaries(st.text(max_size=5), st.none() | st.floats() | st.text(), max_size=4),
-    st.dictionaries(st.text(max_size=5), st.integers() | st.text(), max_size=4),
+    st.dictionaries(
+        NAMES, st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=4
+    ),
+    st.dictionaries(NAMES, st.integers() | st.text(), max_size=4),
+    st.sampled_from(COUNTS),
 )
 def test_the_splice_changes_nothing_else(
-    members: dict[str, object], options: dict[str, object]
+    members: dict[str, object], options: dict[str, object], counts: RunningCounts | None
 ) -> None:
-    members = {**members, "model": "m", "stream_options": options}
-    options_bytes = json.dumps(options).encode()
-    spliced = json.loads(ask_for_usage(json.dumps(members).encode(), options_bytes))
-    expected = {**members, "stream_options": {**options, "include_usage": True}}
-    assert json.dumps(spliced) == json.dumps(expected)
+    asked = {**members, "model": "m", "stream": True, "stream_options": options}
+    spliced = json.loads(body_for(parse(json.dumps(asked).encode()), counts))
+    wanted = dict(options, include_usage=True)
+    if counts is not None and counts.stream_option:
+        wanted["continuous_usage_stats"] = True
+    if counts is not None and counts.member:
+        asked["timings_per_token"] = True
+    expected = {**asked, "stream_options": wanted}
+    assert json.dumps(spliced, sort_keys=True) == json.dumps(expected, sort_keys=True)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +175,7 @@ def test_the_splice_changes_nothing_else(
         (b'{"model":"m","stream":"yes"}', "stream", "stream: expected bool | null, got str"),
         (b'{"model":"m","n":129}', "n", "n is 129"),
         (b'{"model":"m","n":0}', "n", "n is 0"),
+        (b'{"model":"m","n":1,"n_cmpl":129}', "n_cmpl", "n_cmpl is 129"),
         (b'{"model":"m","n":-1}', "n", "n is -1"),
         (b'{"model":"m","n":1.5}', "n", "n: expected int | null, got float"),
         (b'{"model":"m","n":%b}' % (b"9" * 4000), "n", "more than 64 bits"),

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hydra_box.gateway.stream import StreamFilter, Usage, error_frame, read_usage
+from hydra_box.engines import llama_cpp_counts, vllm_counts
+from hydra_box.engines.counts import RunningCounts, Usage, read_usage
+from hydra_box.gateway.event_counts import EventCounts, usage_of_whole
+from hydra_box.gateway.stream import StreamFilter, error_frame
 from hydra_box.types import ErrorBody, ErrorDetail
 from tests.gateway.harness import DONE, USAGE_FRAME, frame
 
@@ -21,6 +24,44 @@ LAST_WITH_USAGE = (
 TALKS_OF_USAGE = frame('"choices":[],"usage":{"prompt_tokens":99} and {"error": {}}')
 ERROR = b'data: {"error":{"code":500,"message":"boom","type":"server_error"}}\n\n'
 SPACED = b'data: {"choices" : [ ] , "usage" : {"prompt_tokens": 1, "completion_tokens": 2}}\r\n\r\n'
+
+
+def timed(text: str, cached: int, prompt: int, predicted: int, index: int = 0) -> bytes:
+    """An event of llama.cpp that was asked for its timings."""
+    timings = {
+        "cache_n": cached,
+        "prompt_n": prompt,
+        "prompt_per_token_ms": 0.5,
+        "predicted_n": predicted,
+    }
+    return with_member(plain(text, index), "timings", timings)
+
+
+def plain(text: str, index: int = 0) -> bytes:
+    choice = {"finish_reason": None, "index": index, "delta": {"content": text}}
+    return b"data: %b\n\n" % compact({"choices": [choice], "created": 1})
+
+
+def with_member(event: bytes, name: str, value: object) -> bytes:
+    return b'%b,"%b":%b}\n\n' % (event[:-3], name.encode(), compact(value))
+
+
+def compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def counted(text: str, prompt: int, completion: int, index: int = 0) -> bytes:
+    """An event of vLLM that was asked for its usage in each."""
+    usage = {
+        "prompt_tokens": prompt,
+        "total_tokens": prompt + completion,
+        "completion_tokens": completion,
+        "prompt_tokens_details": {"cached_tokens": 2},
+    }
+    return with_member(plain(text, index), "usage", usage)
+
+
+NINE = {"prompt_tokens": 9, "completion_tokens": 8}
 
 PIECES = [
     frame("hello"),
@@ -35,15 +76,30 @@ PIECES = [
     b": keep-alive\n\n",
     b"\n",
     b"\r\n\r\n",
-    b"event: x\ndata: " + b"y" * 300 + b"\n\n",
+    b"event: x\ndata: " + b"y" * 1300 + b"\n\n",
+    timed("x", 1, 2, 3),
+    timed(',"timings":{}', 1, 2, 4),
+    counted("y", 5, 6),
     b"data: unfinished",
 ]
 
 
+Ran = tuple[bytes, bytes | None, Usage | None]
+
+
 def run(
-    chunks: list[bytes], *, withhold: bool, longest: int = 200
-) -> tuple[bytes, bytes | None, Usage | None]:
-    stream = StreamFilter(withhold_usage=withhold, longest_held_bytes=longest)
+    chunks: list[bytes],
+    *,
+    withhold: bool,
+    longest: int = 1000,
+    counts: RunningCounts | None = None,
+    choices: int = 1,
+    per_prompt: int = 1,
+) -> Ran:
+    noted = EventCounts(counts, choices=choices, choices_per_prompt=per_prompt)
+    stream = StreamFilter(
+        withhold_usage=withhold, counts=counts, noted=noted, longest_held_bytes=longest
+    )
     out = b""
     for chunk in chunks:
         out += stream.feed(chunk)
@@ -60,15 +116,25 @@ def cut_streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     return whole, [whole[a:b] for a, b in pairwise(edges)]
 
 
+COUNTS = (None, llama_cpp_counts.COUNTS, vllm_counts.COUNTS)
+
+
 @settings(deadline=None)
-@given(cut_streams(), st.booleans())
+@given(cut_streams(), st.booleans(), st.sampled_from(COUNTS), st.sampled_from([1, 2]))
 def test_however_it_is_cut_the_output_is_the_same(
-    stream: tuple[bytes, list[bytes]], withhold: bool
+    stream: tuple[bytes, list[bytes]],
+    withhold: bool,
+    counts: RunningCounts | None,
+    choices: int,
 ) -> None:
     whole, chunks = stream
-    expected = run([whole], withhold=withhold)
-    assert run(chunks, withhold=withhold) == expected
-    assert run([whole[i : i + 1] for i in range(len(whole))], withhold=withhold) == expected
+
+    def ran(chunks: list[bytes]) -> Ran:
+        return run(chunks, withhold=withhold, counts=counts, choices=choices)
+
+    expected = ran([whole])
+    assert ran(chunks) == expected
+    assert ran([whole[i : i + 1] for i in range(len(whole))]) == expected
 
 
 @settings(deadline=None)
@@ -117,6 +183,137 @@ def test_whole_frames_leave_as_they_come_and_parts_wait() -> None:
     assert stream.feed(first[10:]) == first
 
 
+# --- counts on the way ----------------------------------------------------------
+
+TIMINGS_OF_THE_END = {"cache_n": 0, "prompt_n": 7, "predicted_n": 3}
+END_OF_LLAMA_CPP = with_member(USAGE_FRAME, "timings", TIMINGS_OF_THE_END)
+
+
+def test_what_llama_cpp_adds_is_cut_out_and_read() -> None:
+    counts = llama_cpp_counts.COUNTS
+    events = [plain("", 0), timed("a", 4, 3, 1), timed('"b', 4, 3, 2)]
+    out, _, usage = run(events, withhold=True, counts=counts)
+    assert out == plain("") + plain("a") + plain('"b')
+    assert usage == Usage(prompt_tokens=7, cached_tokens=4, completion_tokens=2)
+    out, _, usage = run([*events, END_OF_LLAMA_CPP + DONE], withhold=True, counts=counts)
+    assert out == plain("") + plain("a") + plain('"b') + DONE
+    assert usage == Usage(prompt_tokens=7, completion_tokens=3)
+
+
+def test_what_vllm_adds_is_cut_out_and_read() -> None:
+    counts = vllm_counts.COUNTS
+    events = [counted("a", 7, 1), counted("b", 7, 2)]
+    out, _, usage = run(events, withhold=True, counts=counts)
+    assert out == plain("a") + plain("b")
+    assert usage == Usage(prompt_tokens=7, cached_tokens=2, completion_tokens=2)
+    end = USAGE_FRAME.replace(b'"choices": []', b'"choices":[]')
+    out, _, usage = run([*events, end, DONE], withhold=False, counts=counts)
+    assert out == plain("a") + plain("b") + end + DONE
+    assert usage == Usage(prompt_tokens=7, completion_tokens=3)
+
+
+def test_what_vllm_shows_as_not_set_stays_so() -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 1, "prompt_tokens_details": None}
+    event = with_member(plain("a"), "usage", usage)
+    out, _, read = run([event], withhold=True, counts=vllm_counts.COUNTS)
+    assert out == with_member(plain("a"), "usage", None)
+    assert read == Usage(prompt_tokens=7, completion_tokens=1)
+
+
+@pytest.mark.parametrize("event", [timed("a", 4, 3, 1), counted("a", 7, 1)])
+def test_what_the_client_asked_for_itself_stays(event: bytes) -> None:
+    counts = vllm_counts.COUNTS if b'"usage"' in event else llama_cpp_counts.COUNTS
+    stream = StreamFilter(withhold_usage=True, counts=counts, withhold_counts=False)
+    assert stream.feed(event) == event
+    assert stream.usage() is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        (',"timings":{"cache_n":1,"prompt_n":1,"predicted_n":9}', llama_cpp_counts.COUNTS),
+        (',"usage":{"prompt_tokens":1,"completion_tokens":9}', vllm_counts.COUNTS),
+    ],
+)
+def test_a_model_that_talks_of_counts_is_neither_cut_nor_counted(
+    text: str, counts: RunningCounts
+) -> None:
+    assert run([plain(text)], withhold=True, counts=counts) == (plain(text), None, None)
+
+
+def test_the_choices_of_llama_cpp_are_counted_together() -> None:
+    counts = llama_cpp_counts.COUNTS
+    one_ends = USAGE_FRAME.replace(b'"completion_tokens": 3', b'"completion_tokens": 5')
+    events = [
+        timed("a", 0, 7, 1, 0) + timed("b", 7, 0, 1, 1),
+        timed("c", 7, 0, 4, 1),
+        plain("", 1) + one_ends,
+        timed("d", 0, 7, 2, 0),
+    ]
+    _, _, usage = run(events, withhold=True, counts=counts, choices=2, per_prompt=2)
+    assert usage == Usage(prompt_tokens=7, completion_tokens=2 + 5)
+    events += [plain("", 0) + USAGE_FRAME, DONE]
+    out, _, usage = run(events, withhold=True, counts=counts, choices=2, per_prompt=2)
+    assert usage == Usage(prompt_tokens=7, completion_tokens=3 + 5)
+    assert b"usage" not in out
+    assert b"timings" not in out
+
+
+def test_the_prompts_of_several_are_counted_each() -> None:
+    events = [timed("a", 1, 2, 1, 0), timed("a", 1, 4, 3, 1)]
+    counts = llama_cpp_counts.COUNTS
+    _, _, usage = run(events, withhold=True, counts=counts, choices=2, per_prompt=1)
+    assert usage == Usage(prompt_tokens=3 + 5, cached_tokens=2, completion_tokens=4)
+
+
+def test_a_stream_of_vllm_with_choices_is_counted_together_until_its_end_says_all() -> None:
+    events = [counted("a", 7, 1, 0), counted("b", 7, 4, 1)]
+    counts = vllm_counts.COUNTS
+    _, _, usage = run(events, withhold=True, counts=counts, choices=2, per_prompt=2)
+    assert usage == Usage(prompt_tokens=7, cached_tokens=2, completion_tokens=5)
+    end = USAGE_FRAME.replace(b'"choices": []', b'"choices":[]')
+    _, _, usage = run([*events, end], withhold=True, counts=counts, choices=2, per_prompt=2)
+    assert usage == Usage(prompt_tokens=7, completion_tokens=3)
+
+
+@pytest.mark.parametrize(
+    ("events", "choices", "over"),
+    [
+        ([frame("a")], 1, False),
+        ([frame("a"), frame("[DONE]")], 1, False),
+        ([frame("a"), USAGE_FRAME], 1, True),
+        ([frame("a"), DONE], 1, True),
+        ([frame("a"), USAGE_FRAME], 2, False),
+        ([frame("a"), USAGE_FRAME, DONE], 2, True),
+    ],
+)
+def test_it_is_known_when_an_answer_is_whole(events: list[bytes], choices: int, over: bool) -> None:
+    counts = llama_cpp_counts.COUNTS
+    noted = EventCounts(counts, choices=choices, choices_per_prompt=choices)
+    stream = StreamFilter(withhold_usage=True, counts=counts, noted=noted)
+    for event in events:
+        stream.feed(event)
+    assert stream.over == over
+
+
+def test_a_whole_answer_whose_usage_is_that_of_one_choice_is_estimated() -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 10}
+    body = compact({"choices": ["x" * 98, "x" * 198, "x" * 48], "usage": usage})
+    exact = Usage(prompt_tokens=7, completion_tokens=10)
+
+    def read(body: bytes, counts: RunningCounts | None, choices: int, per_prompt: int) -> object:
+        return usage_of_whole(body, counts, choices=choices, choices_per_prompt=per_prompt)
+
+    assert read(body, llama_cpp_counts.COUNTS, 1, 1) == (exact, False)
+    assert read(body, vllm_counts.COUNTS, 3, 3) == (exact, False)
+    assert read(body, None, 3, 3) == (exact, False)
+    three = Usage(prompt_tokens=7, completion_tokens=35)
+    assert read(body, llama_cpp_counts.COUNTS, 3, 3) == (three, True)
+    prompts = Usage(prompt_tokens=21, completion_tokens=35)
+    assert read(body, llama_cpp_counts.COUNTS, 3, 1) == (prompts, True)
+    assert read(b"{}", llama_cpp_counts.COUNTS, 3, 3) == (None, False)
+
+
 def test_an_error_event_ends_the_output() -> None:
     out, error, _ = run([frame("a") + ERROR + DONE], withhold=True)
     assert out == frame("a")
@@ -146,6 +343,18 @@ def test_a_very_long_event_is_passed_on_in_parts() -> None:
         (
             b'{"usage":{"completion_tokens":3,"details":{"cached":0}},"choices":[{"usage":null}]}',
             Usage(completion_tokens=3),
+        ),
+        (
+            compact({"usage": {**NINE, "prompt_tokens_details": {"cached_tokens": 4}}}),
+            Usage(prompt_tokens=9, cached_tokens=4, completion_tokens=8),
+        ),
+        (
+            compact({"usage": {**NINE, "completion_tokens_details": {"reasoning_tokens": 6}}}),
+            Usage(prompt_tokens=9, completion_tokens=8, reasoning_tokens=6),
+        ),
+        (
+            compact({"usage": {**NINE, "prompt_tokens_details": None}}),
+            Usage(prompt_tokens=9, completion_tokens=8),
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hydra_box.plan.placement import place
 from hydra_box.types import (
+    LOCAL_ENGINES,
     Accelerator,
     Ask,
     CacheKind,
@@ -27,7 +28,7 @@ MIB = 1 << 20
 
 EVERYTHING = tuple(
     EngineAvailability(engine=one, accelerators=(Accelerator.CPU, Accelerator.CUDA))
-    for one in EngineName
+    for one in LOCAL_ENGINES
 )
 
 
@@ -37,7 +38,7 @@ def installed(*pairs: tuple[EngineName, Accelerator]) -> tuple[EngineAvailabilit
         EngineAvailability(
             engine=engine, accelerators=tuple(kind for one, kind in pairs if one is engine)
         )
-        for engine in EngineName
+        for engine in LOCAL_ENGINES
     )
 
 

@@ -13,9 +13,9 @@ from hydra_box.plan.memory import estimate
 from hydra_box.plan.placement import place
 from hydra_box.types import (
     CPU,
+    LOCAL_ENGINES,
     Ask,
     Claim,
-    EngineName,
     Gpu,
     Machine,
     Modality,
@@ -96,7 +96,7 @@ def models(draw: st.DrawFn) -> tuple[Offer, ...]:
 @st.composite
 def asks(draw: st.DrawFn) -> Ask:
     return Ask(
-        engine=draw(st.sampled_from((None, None, *EngineName))),
+        engine=draw(st.sampled_from((None, None, *LOCAL_ENGINES))),
         context_length=draw(st.sampled_from((None, None, 512, 2048))),
         slots=draw(st.sampled_from((None, None, 1, 3, 16, 64))),
         instances=draw(st.sampled_from((1, 1, 2, 3, 5))),

@@ -1,0 +1,48 @@
+"""What llama.cpp counts while it generates: ``timings`` in every event, when it is asked for them.
+
+Its usage at the end is that of one choice; a stream of several has one for each.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import msgspec
+
+from hydra_box.engines.counts import RunningCounts, Usage, read_usage
+
+_ADDED = re.compile(rb',"timings":\{[^}]*\}')
+_TIMINGS = re.compile(rb'"timings":(\{[^}]*\})')
+
+
+class _Timings(msgspec.Struct):
+    cache_n: int = 0
+    prompt_n: int = 0
+    predicted_n: int = 0
+
+
+def _read(event: bytes) -> Usage | None:
+    """The counts of an event; at the end there is usage beside them, which says the same."""
+    found = _TIMINGS.findall(event)
+    if not found:
+        return read_usage(event)
+    try:
+        timings = msgspec.json.decode(found[-1], type=_Timings)
+    except msgspec.DecodeError:
+        return None
+    return Usage(
+        prompt_tokens=timings.cache_n + timings.prompt_n,
+        cached_tokens=timings.cache_n,
+        completion_tokens=timings.predicted_n,
+    )
+
+
+COUNTS = RunningCounts(
+    member=b'"timings_per_token":true',
+    field=b'"timings":{',
+    final=b'"usage"',
+    cut=partial(_ADDED.sub, b""),
+    read=_read,
+    final_is_total=False,
+)
