@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 import re
+from enum import EnumType
 from functools import cache
 from itertools import pairwise
 from types import ModuleType
@@ -54,11 +55,13 @@ has the same shape, `ErrorBody`."""
 _TAGS = {
     "inference": "The endpoint for applications, as OpenAI's API has it.",
     "services": "What is deployed.",
+    "upstreams": "Remote endpoints that serve public models, beside instances or alone.",
     "models": "What can be deployed, and what this box would do with it.",
     "library": "Models on this machine's disks.",
     "downloads": "Models on their way from the hub.",
     "machine": "The box: its status, hardware and events.",
     "engines": "The installed builds of the engines.",
+    "users": "Who owns services and keys.",
     "keys": "Who may call what, and how much was used.",
     "health": "For whoever watches the daemon.",
 }
@@ -122,7 +125,7 @@ def _needed(paths: Json, schemas: Json) -> Json:
 
 
 def describe_structs() -> Json:
-    """JSON Schemas of all structs, with the docstrings of their fields."""
+    """JSON Schemas of all structs and enumerations, with the docstrings of their fields."""
     structs = [
         value
         for module in _SHAPES
@@ -132,7 +135,11 @@ def describe_structs() -> Json:
         and _is_of(value, module)
         and value.__struct_fields__
     ]
-    _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    # What a query alone takes stands in no struct.
+    enums = [one for one in vars(messages).values() if isinstance(one, EnumType)]
+    _, schemas = msgspec.json.schema_components(
+        [*structs, *enums], ref_template="#/components/schemas/{name}"
+    )
     for struct in structs:
         for base in reversed(struct.__mro__):
             for field, text in _field_docstrings(base).items():

@@ -16,7 +16,9 @@ from api import (
     models,
     plan,
     services,
+    upstreams,
     usage,
+    users,
 )
 
 
@@ -40,6 +42,17 @@ def management_router() -> Router:
                     services.stop,
                     services.delete_service,
                     services.logs,
+                ],
+            ),
+            Router(
+                "/",
+                tags=["upstreams"],
+                route_handlers=[
+                    upstreams.list_upstreams,
+                    upstreams.add_upstream,
+                    upstreams.check_upstream,
+                    upstreams.edit_upstream,
+                    upstreams.remove_upstream,
                 ],
             ),
             Router(
@@ -84,12 +97,27 @@ def management_router() -> Router:
             ),
             Router(
                 "/",
+                tags=["users"],
+                route_handlers=[
+                    users.list_users,
+                    users.create_user,
+                    users.get_user,
+                    users.edit_user,
+                    users.delete_user,
+                ],
+            ),
+            Router(
+                "/",
                 tags=["keys"],
                 route_handlers=[
                     keys.list_keys,
                     keys.create_key,
+                    keys.get_key,
+                    keys.edit_key,
+                    keys.rotate_key,
                     keys.revoke_key,
                     usage.usage,
+                    usage.usage_requests,
                 ],
             ),
             Router(

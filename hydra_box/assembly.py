@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from hydra_box.boot import Boot
@@ -12,12 +12,16 @@ from hydra_box.catalog import DEMO_MODEL, Catalog
 from hydra_box.config import Paths, Settings
 from hydra_box.corrections import Corrections
 from hydra_box.downloads import Downloads
-from hydra_box.engines import ENGINES
+from hydra_box.engines import DIALECTS, ENGINES
 from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.engines.sleeping import SLEEP_MODES
 from hydra_box.events import EventBus
+from hydra_box.gateway.admission import Admission
+from hydra_box.gateway.measures import Measures
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
 from hydra_box.history import History
+from hydra_box.instance_files import InstanceFiles
 from hydra_box.instances import Instances
 from hydra_box.journal import Journal
 from hydra_box.keys import KeyRing
@@ -27,18 +31,23 @@ from hydra_box.live import LiveServices
 from hydra_box.modalities import Modalities
 from hydra_box.models.hub import Hub
 from hydra_box.models.hub_cache import HubCache, cache_directory
+from hydra_box.naps import Naps
 from hydra_box.placer import Placer
 from hydra_box.planner import Planner
 from hydra_box.pulling import Puller
 from hydra_box.sampler import Sampler
-from hydra_box.service_views import ServiceViews
-from hydra_box.services import ServiceManager
+from hydra_box.services import Deployer, ServiceManager, ServiceViews
 from hydra_box.sources import Sources
 from hydra_box.store import Store
 from hydra_box.supervisor import Supervisor
 from hydra_box.transfers import Transfers
-from hydra_box.types import Service
-from hydra_box.usage import UsageBooks
+from hydra_box.types import Download, Service
+from hydra_box.upstreams import UpstreamKeys, Upstreams
+from hydra_box.usage import ShareEnergy, UsageBooks
+from hydra_box.usage.energy import EnergyMeter
+from hydra_box.usage.journal import UsageJournal
+from hydra_box.usage.reports import UsageReports
+from hydra_box.users import Users
 
 
 @asynccontextmanager
@@ -50,9 +59,14 @@ async def assemble(
     try:
         events = EventBus()
         journal = Journal(store, events)
-        keys = KeyRing(store, record=journal.record)
+
+        def services_of(user_id: str) -> int:
+            return sum(one.owner_id == user_id for one in known_services())
+
+        users = Users(store, record=journal.record, services_of=services_of)
+        await users.load()
+        keys = KeyRing(store, users=users, record=journal.record)
         await keys.load()
-        usage = UsageBooks(store)
         runtimes = RuntimeManager(
             store, paths, ENGINES, DEMO_MODEL, record=journal.record, environ=environ
         )
@@ -94,6 +108,11 @@ async def assemble(
             runtimes=runtimes, sampler=sampler, corrections=corrections, modalities=modalities
         )
         pool = Pool(settings)
+        energy = EnergyMeter(pool=pool, sampler=sampler, instances=instances.all)
+        measures = Measures()
+        usage = await _open_books(store, paths, settings, measures.told_of_energy(energy.share))
+        admission = Admission(keys, settings, used=await usage.quota_use())
+        keys.show_quota_use(admission.quota_used)
         boot = Boot(
             runtimes=runtimes,
             placer=placer,
@@ -103,22 +122,22 @@ async def assemble(
             settings=settings,
             library=library,
         )
-        lives = Lives(
-            instances=instances,
+        supervisor = _supervisor(
             journal=journal,
             pool=pool,
+            instances=instances,
             boot=boot,
-            engines=ENGINES,
-            paths=paths,
-        )
-        supervisor = Supervisor(
-            journal=journal,
-            pool=pool,
-            instances=instances,
-            lives=lives,
             paths=paths,
             settings=settings,
             missing=downloads.missing,
+        )
+        upstreams = Upstreams(
+            store=store,
+            keys=UpstreamKeys(paths.upstream_keys),
+            pool=pool,
+            journal=journal,
+            tell=supervisor.put_upstreams,
+            drain_seconds=settings.drain_timeout_seconds,
         )
         planner = Planner(
             catalog=catalog,
@@ -130,7 +149,13 @@ async def assemble(
         )
         puller = Puller(catalog=catalog, placer=placer, supervisor=supervisor, sources=sources)
         views = ServiceViews(
-            supervisor=supervisor, pool=pool, downloads=downloads, modalities=modalities
+            supervisor=supervisor,
+            pool=pool,
+            downloads=downloads,
+            modalities=modalities,
+            users=users,
+            upstreams=upstreams,
+            paths=paths,
         )
         services = ServiceManager(
             store=store,
@@ -139,7 +164,13 @@ async def assemble(
             downloads=downloads,
             views=views,
             journal=journal,
-            paths=paths,
+            upstreams=upstreams,
+            deployer=Deployer(
+                planner=planner,
+                downloads=downloads,
+                users=users,
+                catalog=catalog,
+            ),
         )
         live = LiveServices(services=services, sampler=sampler, runtimes=runtimes, events=events)
         yield (
@@ -152,25 +183,78 @@ async def assemble(
                 store=store,
                 events=events,
                 catalog=catalog,
+                users=users,
                 keys=keys,
                 usage=usage,
+                reports=UsageReports(usage, currency=settings.currency),
+                energy=energy,
                 runtimes=runtimes,
                 planner=planner,
                 sampler=sampler,
                 services=services,
+                upstreams=upstreams,
                 live=live,
                 history=History(pool=pool, instances=supervisor.instances, sampler=sampler),
                 library=library,
                 downloads=downloads,
                 puller=puller,
                 pool=pool,
-                relay=Relay(pool, keys, ENGINES, settings, record=usage.record),
+                measures=measures,
+                relay=Relay(
+                    pool,
+                    keys,
+                    DIALECTS,
+                    settings,
+                    local_user=users.local,
+                    admission=admission,
+                    record=measures.told_of(usage.record),
+                ),
             ),
             supervisor,
         )
         await keys.flush()
+        await upstreams.close()
         await journal.close()
         await pool.close()
         await usage.close()
     finally:
         await store.close()
+
+
+async def _open_books(
+    store: Store, paths: Paths, settings: Settings, share_energy: ShareEnergy
+) -> UsageBooks:
+    """The books, with what an earlier daemon left in their journal."""
+    usage = UsageBooks(
+        store, UsageJournal(paths.usage_journal), settings, share_energy=share_energy
+    )
+    await usage.replay()
+    return usage
+
+
+def _supervisor(
+    *,
+    journal: Journal,
+    pool: Pool,
+    instances: Instances,
+    boot: Boot,
+    paths: Paths,
+    settings: Settings,
+    missing: Callable[[Service], Download | None],
+) -> Supervisor:
+    """The supervisor, and those who live and sleep for it."""
+    lives = Lives(
+        instances=instances, journal=journal, pool=pool, boot=boot, engines=ENGINES, paths=paths
+    )
+    naps = Naps(
+        instances=instances, journal=journal, pool=pool, boot=boot, lives=lives, modes=SLEEP_MODES
+    )
+    return Supervisor(
+        journal=journal,
+        pool=pool,
+        instances=instances,
+        lives=lives,
+        naps=naps,
+        files=InstanceFiles(paths, settings.log_limit_bytes),
+        missing=missing,
+    )

@@ -9,6 +9,7 @@ from hydra_box.config import Paths, Settings
 from hydra_box.downloads import Downloads
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.events import EventBus
+from hydra_box.gateway.measures import Measures
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
 from hydra_box.history import History
@@ -21,7 +22,11 @@ from hydra_box.sampler import Sampler
 from hydra_box.services import ServiceManager
 from hydra_box.store import Store
 from hydra_box.types import User
+from hydra_box.upstreams import Upstreams
 from hydra_box.usage import UsageBooks
+from hydra_box.usage.energy import EnergyMeter
+from hydra_box.usage.reports import UsageReports
+from hydra_box.users import Users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +42,21 @@ class Box:
     store: Store
     events: EventBus
     catalog: Catalog
+    users: Users
     keys: KeyRing
     usage: UsageBooks
+    reports: UsageReports
+    energy: EnergyMeter
     runtimes: RuntimeManager
     planner: Planner
     sampler: Sampler
     services: ServiceManager
+    upstreams: Upstreams
     live: LiveServices
     history: History
     library: Library
     downloads: Downloads
     puller: Puller
     pool: Pool
+    measures: Measures
     relay: Relay

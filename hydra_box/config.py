@@ -41,6 +41,8 @@ class Settings(Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Requests that may wait for a slot, for each service."""
     queue_timeout_seconds: Seconds = 60.0
     """How long a request may wait for a slot."""
+    wake_timeout_seconds: Seconds = 300.0
+    """How long a request may wait for a service that wakes, if it does not prefer less."""
     key_concurrency_limit: Count = 256
     """Requests that one key may have running or waiting."""
     drain_timeout_seconds: Seconds = 30.0
@@ -59,6 +61,16 @@ class Settings(Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Room on the disk that downloads and copies leave free."""
     log_limit_bytes: Count = 10 * 1024 * 1024
     """Size at which an instance's log is rotated; one older file is kept."""
+    currency: Annotated[str, msgspec.Meta(max_length=12)] = ""
+    """What prices are in, as it is shown after them: ``EUR``."""
+    usage_requests_days: Count = 30
+    """How long every single request is kept; what they used together is kept for good."""
+    usage_minutes_days: Count = 2
+    """After so long the minutes of usage become hours."""
+    usage_hours_days: Count = 400
+    """After so long its hours become days of UTC."""
+    metrics_per_key: bool = False
+    """Whether /metrics has a series for each key, also when it is not asked for them."""
 
 
 class Paths(Frozen, frozen=True, kw_only=True):
@@ -104,6 +116,16 @@ class Paths(Frozen, frozen=True, kw_only=True):
         return self.home / "engines"
 
     @property
+    def usage_journal(self) -> Path:
+        """Requests that the database does not have yet; how the names of its segments begin."""
+        return self.home / "usage-journal"
+
+    @property
+    def upstream_keys(self) -> Path:
+        """The keys of upstreams, 0700: one file each, 0600."""
+        return self.home / "upstreams"
+
+    @property
     def imported(self) -> Path:
         """Models that were imported: one directory each, of copies or of links."""
         return self.home / "models"
@@ -123,7 +145,8 @@ class Paths(Frozen, frozen=True, kw_only=True):
             StateError: a directory cannot be made or written, or belongs to someone else.
 
         """
-        for directory in (self.home, self.run, self.instances, self.logs, self.engines):
+        own = (self.home, self.run, self.instances, self.logs, self.engines, self.upstream_keys)
+        for directory in own:
             _make_private(directory)
 
 

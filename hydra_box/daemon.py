@@ -90,6 +90,8 @@ async def _serve(
                     asyncio.create_task(box.sampler.run()),
                     asyncio.create_task(box.pool.keep_rates()),
                     asyncio.create_task(box.history.run()),
+                    asyncio.create_task(box.usage.keep_tidy()),
+                    asyncio.create_task(box.energy.run()),
                 ]
                 await _until(stop, supervisor)
                 log.info("stopping: requests under way may finish")

@@ -32,6 +32,6 @@ class Modalities:
 
     def read(self, services: Iterable[Service]) -> None:
         """Learn of the models of services that are on this machine; blocking."""
-        for path in {one.model_path for one in services}:
+        for path in {one.model_path for one in services if one.model_path}:
             with contextlib.suppress(HydraError):
                 self.learn(path, read_facts(Path(path)))

@@ -94,9 +94,19 @@ def services_in_trouble(views: Iterable[ServiceView]) -> list[Attention]:
     return [
         Attention(
             message=f"{view.name} is {view.status}: {view.reason}",
-            hint=f"hydra-box logs {view.name}",
+            hint=f"hydra-box {_where_to_look(view)} {view.name}",
             service_name=view.name,
         )
         for view in views
         if view.reason is not None
     ]
+
+
+def _where_to_look(view: ServiceView) -> str:
+    """The verb that tells more."""
+    here = any(one.reason is not None for one in view.instances) or view.download is not None
+    return "logs" if here or not _has_upstreams(view) else "upstreams list"
+
+
+def _has_upstreams(view: ServiceView) -> bool:
+    return bool(view.upstreams) or view.engine is EngineName.UPSTREAM

@@ -24,6 +24,7 @@ from hydra_box.plan.availability import available_bytes  # noqa: E402
 from hydra_box.plan.other_models import other_models  # noqa: E402
 from hydra_box.plan.placement import place  # noqa: E402
 from hydra_box.types import (  # noqa: E402
+    LOCAL_ENGINES,
     Accelerator,
     Alternative,
     Ask,
@@ -40,7 +41,7 @@ DOCUMENT = ROOT / "docs" / "plans.md"
 GIB = 1 << 30
 CPU = "cpu"
 BOTH = (Accelerator.CUDA, Accelerator.CPU)
-ENGINES = tuple(EngineAvailability(engine=one, accelerators=BOTH) for one in EngineName)
+ENGINES = tuple(EngineAvailability(engine=one, accelerators=BOTH) for one in LOCAL_ENGINES)
 NAMES = {EngineName.LLAMA_CPP: "llama.cpp", EngineName.VLLM: "vLLM"}
 INTRODUCTION = """\
 # What each model would do on eight machines

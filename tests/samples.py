@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from hydra_box.types import (
     Instance,
     InstanceState,
     ModelFile,
+    RequestRecord,
     Runtime,
     RuntimeSource,
     Scope,
@@ -29,6 +31,8 @@ from hydra_box.types import (
 )
 
 T = TypeVar("T", bound=Frozen)
+
+_numbers = itertools.count(1)
 
 OWNER = User(id="u-1100a15812cc", name="owner", created_at=1.0)
 
@@ -51,6 +55,24 @@ def a_service(name: str = "qwen2", **changes: Any) -> Service:
         "created_at": 10.0,
     }
     return Service(**values | changes)
+
+
+def a_request(**changes: Any) -> RequestRecord:
+    """A request for ``a_service()`` that was answered, each with another id."""
+    values: dict[str, Any] = {
+        "id": f"req-{next(_numbers):024x}",
+        "at": 1_000_000.0,
+        "key_id": "key-1",
+        "key_name": "laptop",
+        "user_id": OWNER.id,
+        "user_name": OWNER.name,
+        "service_id": "svc-qwen2",
+        "access_name": "public/qwen2",
+        "instance_id": "qwen2-00000001",
+        "model": "demo",
+        "endpoint": "chat/completions",
+    }
+    return RequestRecord(**values | changes)
 
 
 def an_instance(id: str = "qwen2-00000001", **changes: Any) -> Instance:

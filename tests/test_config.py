@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import stat
@@ -52,7 +53,8 @@ def test_every_setting_can_come_from_either(paths: Paths) -> None:
     values = {name: getattr(Settings(), name) for name in Settings.__struct_fields__}
     environ = {f"HYDRA_BOX_{name.upper()}": str(value) for name, value in values.items()}
     assert load_settings(paths, environ) == Settings()
-    _write(paths, "".join(f"{name} = {value!r}\n" for name, value in values.items()))
+    # What JSON says of a text, a number and a truth is TOML, too.
+    _write(paths, "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
     assert load_settings(paths, {}) == Settings()
 
 

@@ -123,6 +123,18 @@ def test_where_the_driver_hides_processes_the_state_tells(
     assert claim.used_bytes == used_bytes
 
 
+def test_asleep_it_has_no_right_to_what_it_gave_back() -> None:
+    for tells, left in ((GIB, GIB), (None, 0)):
+        machine = held_by(os.getpid(), tells)
+        uuid = machine.gpus[0].uuid
+        asleep = instance(uuid, pid=os.getpid(), state=InstanceState.ASLEEP)
+        (claim,) = claims([asleep], machine)
+        assert (claim.granted_bytes, claim.used_bytes) == (0, left)
+    # The RAM it keeps, and its weights wait there.
+    (claim,) = claims([instance("cpu", pid=None, state=InstanceState.ASLEEP)], machine)
+    assert claim.granted_bytes == 6 * GIB
+
+
 def test_predicted_stands_beside_measured() -> None:
     holds = Holding(pids=frozenset({7}), resident_bytes=5 * GIB, private_bytes=GIB)
     report = MemoryReport(total_bytes=123, twice_bytes=GIB)

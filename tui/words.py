@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from hydra_box.messages import InstanceView, ServiceView
+from hydra_box.shown.numbers import count
 from hydra_box.types import (
     CPU,
     DownloadState,
+    EngineName,
     InstanceState,
     Machine,
     ServiceStatus,
@@ -41,6 +43,7 @@ STATE_MARKS: Final = {
     InstanceState.PENDING: "◌",
     InstanceState.STARTING: "◐",
     InstanceState.READY: "●",
+    InstanceState.ASLEEP: "◔",
     InstanceState.DRAINING: "◑",
     InstanceState.STOPPING: "◑",
     InstanceState.STOPPED: "○",
@@ -94,6 +97,20 @@ def sparkline(values: Sequence[float], width: int) -> str:
 def status(view: ServiceView) -> str:
     """A service's status, with a mark that tells it without colour."""
     return f"{STATUS_MARKS[view.status]} {view.status.value}"
+
+
+def ready(view: ServiceView) -> str:
+    """Instances that are ready, of those that are wanted; of upstreams alone, those healthy."""
+    if view.engine is EngineName.UPSTREAM:
+        return f"{sum(one.healthy for one in view.upstreams)}/{len(view.upstreams)}"
+    return f"{view.ready_instances}/{view.desired_instances}"
+
+
+def room(view: ServiceView) -> str:
+    """What a service holds: ``4 slots of 2,048 tokens``."""
+    if view.engine is EngineName.UPSTREAM:
+        return count(len(view.upstreams), "upstream")
+    return f"{count(view.slots, 'slot')} of {view.context_length:,} tokens"
 
 
 def memory_bytes(view: ServiceView) -> int:

@@ -34,9 +34,11 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "start": ("lifecycle", "Start a stopped service."),
     "stop": ("lifecycle", "Stop a service; it stays, and can be started again."),
     "delete": ("lifecycle", "Delete a service for good."),
+    "upstreams": ("upstreams", "Set the remote endpoints that serve public services."),
     "trial": ("trial", "Try a service: ask it something, or chat with it."),
     "logs": ("logs", "Show what an engine printed."),
-    "keys": ("keys", "Create, list and revoke API keys."),
+    "users": ("users", "Create, list, change and delete users, who own services and keys."),
+    "keys": ("keys", "Create, list, change, rotate and revoke API keys."),
     "usage": ("usage", "Show requests and tokens of each model or key, and over time."),
     "engines": ("engines", "List, install, verify, pin and remove engine runtimes."),
 }

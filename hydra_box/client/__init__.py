@@ -11,12 +11,16 @@ from hydra_box.client.chat import ChatCalls
 from hydra_box.client.engines import EngineCalls
 from hydra_box.client.keys import KeyCalls
 from hydra_box.client.models import ModelCalls
-from hydra_box.client.services import ServiceCalls
+from hydra_box.client.upstreams import UpstreamCalls
+from hydra_box.client.usage import UsageCalls
+from hydra_box.client.users import UserCalls
 from hydra_box.config import resolve_paths
 from hydra_box.connection import Connection
 
 
-class Client(BoxCalls, ModelCalls, ServiceCalls, KeyCalls, EngineCalls, ChatCalls):
+class Client(
+    BoxCalls, ModelCalls, UpstreamCalls, UserCalls, KeyCalls, UsageCalls, EngineCalls, ChatCalls
+):
     """One box, over its UNIX socket or its URL; nothing is sent before the first call.
 
     Every method raises the ``HydraError`` that the daemon answered, ``DaemonUnreachable`` when

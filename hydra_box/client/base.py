@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from hydra_box.connection import Connection
 from hydra_box.errors import NotFound
@@ -24,6 +25,16 @@ class Calls:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+
+def part_of_path(name: str, ids: Callable[[], Mapping[str, str]], fact: str) -> str:
+    """A name, or the id that it has where the name cannot be one part of a path.
+
+    Raises:
+        NotFound: the ids had to be asked for, and nothing has the name; the ``fact``.
+    """
+    fits = "/" not in name and name not in ("", ".", "..")
+    return quote(name if fits else id_of(name, ids(), fact), safe="")
 
 
 def id_of(name: str, ids: Mapping[str, str], fact: str) -> str:

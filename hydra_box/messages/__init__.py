@@ -34,10 +34,23 @@ from hydra_box.messages.services import (
     ServiceView,
 )
 from hydra_box.messages.upstreams import EditUpstreamRequest, UpstreamRequest, UpstreamView
-from hydra_box.messages.usage import UsageBy, UsagePer, UsageReport, UsageRow, UsageTotals
-from hydra_box.messages.users import CreateUserRequest, EditUserRequest, UserView
+from hydra_box.messages.usage import (
+    UsageBy,
+    UsageFormat,
+    UsagePer,
+    UsageReport,
+    UsageRow,
+    UsageTotals,
+)
+from hydra_box.messages.users import (
+    LOCAL_USER_NAME,
+    CreateUserRequest,
+    EditUserRequest,
+    UserView,
+)
 
 __all__ = [
+    "LOCAL_USER_NAME",
     "Attention",
     "BoxStatus",
     "CreateKeyRequest",
@@ -72,6 +85,7 @@ __all__ = [
     "UpstreamRequest",
     "UpstreamView",
     "UsageBy",
+    "UsageFormat",
     "UsagePer",
     "UsageReport",
     "UsageRow",

@@ -20,6 +20,7 @@ from hydra_box.types.engines import (
     RuntimeSource,
 )
 from hydra_box.types.events import ErrorBody, ErrorDetail, Event, Finding, Severity
+from hydra_box.types.histograms import Histogram
 from hydra_box.types.keys import ApiKey, KeyLimits, QuotaPeriod, Scope, TokenQuota
 from hydra_box.types.library import (
     Download,
@@ -98,6 +99,7 @@ __all__ = [
     "GpuCondition",
     "GpuLoss",
     "GpuProcess",
+    "Histogram",
     "Hosting",
     "Instance",
     "InstanceState",

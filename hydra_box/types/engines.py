@@ -95,6 +95,8 @@ class Launch(Frozen, frozen=True, kw_only=True):
     options: EngineOptions
     allows_code: bool = False
     """Its owner lets the model bring Python code."""
+    may_sleep: bool = False
+    """It may be told to give the GPUs back and to stay; see ``engines/sleeping.py``."""
 
     @property
     def devices(self) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ class InstanceState(StrEnum):
     PENDING = "pending"
     STARTING = "starting"
     READY = "ready"
+    ASLEEP = "asleep"
+    """Its process is there, and its engine has given the GPUs back."""
     DRAINING = "draining"
     STOPPING = "stopping"
     STOPPED = "stopped"

@@ -74,10 +74,24 @@ def test_it_has_both_apis(document: Json) -> None:
         "POST /api/v1/services/{name}/stop",
         "GET /api/v1/services/{name}/logs",
         "GET /api/v1/services/{name}/history",
+        "GET /api/v1/services/{name}/upstreams",
+        "POST /api/v1/services/{name}/upstreams",
+        "PATCH /api/v1/services/{name}/upstreams/{id}",
+        "DELETE /api/v1/services/{name}/upstreams/{id}",
+        "POST /api/v1/services/{name}/upstreams/{id}/check",
         "GET /api/v1/keys",
         "POST /api/v1/keys",
+        "GET /api/v1/keys/{name}",
+        "PATCH /api/v1/keys/{name}",
         "DELETE /api/v1/keys/{name}",
+        "POST /api/v1/keys/{name}/rotate",
+        "GET /api/v1/users",
+        "POST /api/v1/users",
+        "GET /api/v1/users/{name}",
+        "PATCH /api/v1/users/{name}",
+        "DELETE /api/v1/users/{name}",
         "GET /api/v1/usage",
+        "GET /api/v1/usage/requests",
         "GET /api/v1/engines",
         "POST /api/v1/engines/install",
         "POST /api/v1/engines/verify",
@@ -189,6 +203,21 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+def test_an_edit_has_no_field_that_must_be_given_and_null_where_it_takes_away(
+    document: Json,
+) -> None:
+    schema = document["components"]["schemas"]["EditKeyRequest"]
+    assert schema["required"] == []
+    takes_null = {
+        name
+        for name, one in schema["properties"].items()
+        if {"type": "null"} in one.get("anyOf", ())
+    }
+    limits = {"requests_per_minute", "tokens_per_minute", "concurrent_requests"}
+    assert takes_null == {"expires_at", "quota"} | limits
+    assert schema["properties"]["disabled"]["description"].startswith("True: it is refused")
 
 
 def test_the_page_is_whole_and_loads_nothing(document: Json) -> None:

@@ -11,12 +11,12 @@ from hydra_box.models.shapes import Shape, shape_facts
 from hydra_box.placer import Decision, Situation, decide
 from hydra_box.plan_view import plan_view
 from hydra_box.types import (
+    LOCAL_ENGINES,
     Accelerator,
     Ask,
     Claim,
     Correction,
     EngineAvailability,
-    EngineName,
     Machine,
     Modality,
     Offer,
@@ -24,7 +24,7 @@ from hydra_box.types import (
 )
 
 BOTH = (Accelerator.CUDA, Accelerator.CPU)
-INSTALLED = tuple(EngineAvailability(engine=one, accelerators=BOTH) for one in EngineName)
+INSTALLED = tuple(EngineAvailability(engine=one, accelerators=BOTH) for one in LOCAL_ENGINES)
 
 QWEN3_8B = Shape(
     architecture="Qwen3ForCausalLM",

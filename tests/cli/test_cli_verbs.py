@@ -140,7 +140,8 @@ def test_deploy_sends_what_was_asked_for(ask: Cli, fake: FakeBox) -> None:
     service = ("--name", "a", "--public")
     size = ("--instances", "2", "--context-length", "512", "--concurrency", "8")
     how = ("--engine", "llama.cpp", "--quantization", "Q8_0", "--cpu")
-    shown = ask("deploy", "demo", *service, *size, *how)
+    terms = ("--user", "anna", "--idle-timeout", "15m", "--price-input", "0.5")
+    shown = ask("deploy", "demo", *service, *size, *how, *terms, "--price-output", "1")
     assert shown.status == 0
     assert "DEPLOYING" in shown.out
     assert "hydra-box trial a" in shown.err
@@ -156,6 +157,10 @@ def test_deploy_sends_what_was_asked_for(ask: Cli, fake: FakeBox) -> None:
         "quantization": "Q8_0",
         "device": "cpu",
         "allow_code": False,
+        "user": "anna",
+        "upstreams": [],
+        "idle_timeout_seconds": 900.0,
+        "price": {"input_per_million": 0.5, "output_per_million": 1.0},
     }
 
 
@@ -199,17 +204,19 @@ def test_edit(ask: Cli, fake: FakeBox) -> None:
     assert "SCALING" in ask("edit", "a", "--context-length", "512").out
     words = ("--concurrency", "8", "--engine", "vllm", "--quantization", "AWQ", "--device", "auto")
     assert ask("edit", "a", *words, "--json").json == plain(view)
-    nothing = {"context_length": None, "concurrency": None, "engine": None, "quantization": None}
+    assert ask("edit", "a", "--idle-timeout", "never").status == 0
+    assert ask("edit", "a", "--price-input", "1", "--price-output", "2").status == 0
+    nothing = dict.fromkeys(
+        ("context_length", "concurrency", "engine", "quantization", "device", "price")
+    ) | {"idle_timeout_seconds": None}
     assert fake.bodies(request) == [
-        nothing | {"context_length": 512, "device": None},
-        {
-            "context_length": None,
-            "concurrency": 8,
-            "engine": "vllm",
-            "quantization": "AWQ",
-            "device": "auto",
-        },
+        nothing | {"context_length": 512},
+        nothing | {"concurrency": 8, "engine": "vllm", "quantization": "AWQ", "device": "auto"},
+        nothing | {"idle_timeout_seconds": 0.0},
+        nothing | {"price": {"input_per_million": 1.0, "output_per_million": 2.0}},
     ]
+    for half in (("--price-input", "1"), ("--idle-timeout", "soon"), ()):
+        assert ask("edit", "a", *half).status == 2
 
 
 def test_edit_waits_until_every_instance_is_replaced(ask: Cli, fake: FakeBox) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hydra_box.client import Client
 from hydra_box.messages import DeployRequest, ScaleRequest, ServiceView
 from hydra_box.process import find_leftovers
-from hydra_box.types import EngineName, InstanceState, Runtime, Scope, ServiceStatus
+from hydra_box.types import LOCAL_ENGINES, InstanceState, Runtime, Scope, ServiceStatus
 from tests.boxes import RunningBox
 from tests.e2e.streams import chat, read_whole
 from tests.engines.real_runtimes import lend
@@ -39,7 +39,7 @@ def both(vllm_runtime: Runtime, short_directory: Path) -> Iterator[RunningBox]:
     lend(vllm_runtime, box.paths)
     box = RunningBox(home, {})
     try:
-        for engine in EngineName:
+        for engine in LOCAL_ENGINES:
             name = f"on-{engine}".replace(".", "-")
             request = DeployRequest(
                 model="demo", name=name, engine=engine, context_length=512, concurrency=2

@@ -9,10 +9,11 @@ from textual.content import Content
 
 from hydra_box.messages import ServiceView
 from hydra_box.shown.numbers import count
+from hydra_box.types import EngineName
 from tui.session import Session
 from tui.widgets.progress import download_line
-from tui.widgets.service_pane import instance_line
-from tui.words import STATUS_STYLES, device, status
+from tui.widgets.service_pane import instance_line, upstream_line
+from tui.words import STATUS_STYLES, device, ready, status
 
 
 def facts(rows: Sequence[tuple[str, str | Content]]) -> Content:
@@ -37,13 +38,23 @@ def basic_information(view: ServiceView, session: Session) -> Content:
         ("Base model", f"{view.base_model}{quantization}"),
         ("Instance count", f"{view.desired_instances}, {view.ready_instances} ready"),
         ("Status", Content.styled(status(view), STATUS_STYLES[view.status])),
-        ("Engine", f"{view.engine} ({', '.join(runtimes) or 'no runtime in use yet'})"),
-        ("Devices", ", ".join(devices) or "none yet"),
-        ("Context", f"{view.context_length:,} tokens in each of {count(view.slots, 'slot')}"),
+        *_where_it_runs(view, runtimes, devices),
         ("Created", created),
         ("Endpoint", f"POST {session.url}/v1/chat/completions"),
     ]
     return facts(rows)
+
+
+def _where_it_runs(
+    view: ServiceView, runtimes: Sequence[str], devices: Sequence[str]
+) -> list[tuple[str, str | Content]]:
+    if view.engine is EngineName.UPSTREAM:
+        return [("Engine", f"{view.engine} ({ready(view)} healthy)")]
+    return [
+        ("Engine", f"{view.engine} ({', '.join(runtimes) or 'no runtime in use yet'})"),
+        ("Devices", ", ".join(devices) or "none yet"),
+        ("Context", f"{view.context_length:,} tokens in each of {count(view.slots, 'slot')}"),
+    ]
 
 
 def condition(view: ServiceView) -> Content | None:
@@ -59,13 +70,17 @@ def condition(view: ServiceView) -> Content | None:
 
 def instances(view: ServiceView, session: Session) -> Content:
     """One line for each instance, and why where one does not run."""
-    if not view.instances:
+    if not view.instances and not view.upstreams:
         return Content("no instances")
     lines = []
     for one in view.instances:
         lines.append(instance_line(one, view, session.state))
         if one.reason:
             lines.append(Content.styled(f"  {one.reason}", "$text-error"))
+    for upstream in view.upstreams:
+        lines.append(upstream_line(upstream))
+        if upstream.reason:
+            lines.append(Content.styled(f"  {upstream.reason}", "$text-error"))
     return Content("\n").join(lines)
 
 

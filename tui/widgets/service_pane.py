@@ -8,7 +8,7 @@ from typing import Final
 from textual.content import Content
 from textual.widgets import Static
 
-from hydra_box.messages import InstanceView, ServiceView
+from hydra_box.messages import InstanceView, ServiceView, UpstreamView
 from hydra_box.shown.numbers import count, duration
 from hydra_box.types import InstanceState
 from tui.seen import is_seen
@@ -22,6 +22,7 @@ from tui.words import (
     gib,
     instance_memory,
     latency,
+    room,
     short,
     status,
 )
@@ -81,10 +82,7 @@ def _lines(view: ServiceView, session: Session) -> Iterator[Content]:
         f"  {view.access_name}",
     )
     quantization = f" {view.quantization}" if view.quantization else ""
-    yield Content(
-        f"{view.base_model}{quantization} on {view.engine}, "
-        f"{count(view.slots, 'slot')} of {view.context_length:,} tokens"
-    )
+    yield Content(f"{view.base_model}{quantization} on {view.engine}, {room(view)}")
     stats = view.stats
     yield Content(
         f"{count(stats.requests, 'request')}, {stats.requests_in_flight} in flight, "
@@ -102,8 +100,16 @@ def _lines(view: ServiceView, session: Session) -> Iterator[Content]:
             yield Content(f"  hint: {hint}")
     for one in view.instances[:_MOST_INSTANCES]:
         yield instance_line(one, view, session.state)
+    yield from (upstream_line(one) for one in view.upstreams[:_MOST_INSTANCES])
     if len(view.instances) > _MOST_INSTANCES:
         yield Content(f"and {len(view.instances) - _MOST_INSTANCES} more: Enter shows them")
+
+
+def upstream_line(one: UpstreamView) -> Content:
+    """An upstream: health, address, load."""
+    word, style = ("healthy", "$text-success") if one.healthy else ("not ready", "$text-error")
+    busy = f"{one.requests_in_flight}/{one.most_requests} busy"
+    return Content.assemble((f"● {word:<9} ", style), f"{one.base_url}  {one.model}  {busy}")
 
 
 def instance_line(one: InstanceView, view: ServiceView, state: BoxState) -> Content:

@@ -12,7 +12,7 @@ from hydra_box.types import ServiceStatus
 from tui.seen import is_seen
 from tui.session import session_of
 from tui.widgets.live_table import Column, LiveTable, Row, Tinted
-from tui.words import gib, latency, memory_bytes, short, sparkline, status
+from tui.words import gib, latency, memory_bytes, ready, short, sparkline, status
 
 _COLUMNS: Final = (
     Column(id="name", title="NAME", width=13, stretches=True),
@@ -84,7 +84,7 @@ def _row(view: ServiceView, speeds: Sequence[float]) -> Row:
         "access_name": view.access_name,
         "model": view.base_model,
         "engine": view.engine.value,
-        "instances": f"{view.ready_instances}/{view.desired_instances}",
+        "instances": ready(view),
         "status": Tinted(text=status(view), tone=TONES[view.status]),
         "requests": f"{view.stats.requests_in_flight}{queued}",
         "speed": f"{short(speed):>4} {sparkline(speeds, _SPARK)}",
