@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from hydra_box.boot import Boot
 from hydra_box.box import Box
@@ -55,8 +55,9 @@ async def assemble(
     paths: Paths, settings: Settings, url: str, environ: Mapping[str, str]
 ) -> AsyncIterator[tuple[Box, Supervisor]]:
     """Every room, wired; the supervisor beside it, which only the daemon starts and stops."""
-    store = await Store.open(paths.database)
-    try:
+    async with AsyncExitStack() as closing:
+        store = await Store.open(paths.database)
+        closing.push_async_callback(store.close)
         events = EventBus()
         journal = Journal(store, events)
 
@@ -172,7 +173,12 @@ async def assemble(
                 catalog=catalog,
             ),
         )
-        live = LiveServices(services=services, sampler=sampler, runtimes=runtimes, events=events)
+        live = LiveServices(
+            services=services, sampler=sampler, runtimes=runtimes, events=events, books=usage
+        )
+        # The last one closes first, and what one fails at does not keep the others from it.
+        for close in (usage.close, pool.close, journal.close, upstreams.close, keys.flush):
+            closing.push_async_callback(close)
         yield (
             Box(
                 settings=settings,
@@ -212,13 +218,6 @@ async def assemble(
             ),
             supervisor,
         )
-        await keys.flush()
-        await upstreams.close()
-        await journal.close()
-        await pool.close()
-        await usage.close()
-    finally:
-        await store.close()
 
 
 async def _open_books(

@@ -21,6 +21,7 @@ from hydra_box.plan.lifecycle import after_death
 from hydra_box.process import EngineProcess, read_last_process
 from hydra_box.types import (
     EngineName,
+    Instance,
     InstanceState,
     Launch,
     Placement,
@@ -152,10 +153,12 @@ class Lives:
         """Wait until it serves, have it take requests, and measure what it took."""
         service, launch, process = running.service, running.launch, running.process
         await self._boot.until_ready(service, launch, process)
-        instance = self._instances[launch.instance_id]
-        if instance.state is not S.STARTING:
+        instance = self._instances.get(launch.instance_id)
+        if instance is None or instance.state is not S.STARTING:
             return
-        self._instances.change(instance.id, state=S.READY, ready_at=self._clock(), reason=None)
+        ready = self._instances.change(
+            instance.id, state=S.READY, ready_at=self._clock(), reason=None
+        )
         self._pool.add_instance(
             service.id,
             instance.id,
@@ -170,19 +173,21 @@ class Lives:
             service=service,
             instance_id=instance.id,
         )
-        await self._measure(instance.id, service)
+        await self._measure(ready, service)
 
-    async def _measure(self, instance_id: str, service: Service) -> None:
+    async def _measure(self, ready: Instance, service: Service) -> None:
         """Note what an instance really takes, beside what was predicted."""
-        measured, correction = await self._boot.measure(service, self._instances[instance_id])
-        self._instances.change(instance_id, measured=measured)
+        measured, correction = await self._boot.measure(service, ready)
+        if self._instances.get(ready.id) is None:
+            return
+        self._instances.change(ready.id, measured=measured)
         if correction is not None and correction.factor > 1:
             self._journal.record(
                 "plan.corrected",
                 f"estimates for {correction.id} are multiplied by {correction.factor:.2f} "
                 f"(measured {correction.samples} times)",
                 service=service,
-                instance_id=instance_id,
+                instance_id=ready.id,
             )
 
     def _after_end(

@@ -16,6 +16,7 @@ from hydra_box.messages import Attention, ServicesUpdate, ServiceView
 from hydra_box.sampler import Sampler
 from hydra_box.services import ServiceManager
 from hydra_box.status import needs_attention
+from hydra_box.usage import UsageBooks
 
 PERIOD_SECONDS = 1.0
 SHORTEST_PERIOD_SECONDS = 0.1
@@ -48,12 +49,14 @@ class LiveServices:
         sampler: Sampler,
         runtimes: RuntimeManager,
         events: EventBus,
+        books: UsageBooks,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._services = services
         self._sampler = sampler
         self._runtimes = runtimes
         self._events = events
+        self._books = books
         self._clock = clock
         self._looks = 0
         self._seen: dict[str, _Seen] = {}
@@ -114,7 +117,9 @@ class LiveServices:
         self._looks += 1
         views = self._services.list()
         self._seen = {view.id: self._compare(view) for view in views}
-        attention = needs_attention(self._sampler.latest(), self._runtimes.list(), views)
+        attention = needs_attention(
+            self._sampler.latest(), self._runtimes.list(), views, self._books.trouble()
+        )
         if attention != self._attention:
             self._attention, self._attention_since = attention, self._looks
 

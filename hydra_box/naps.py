@@ -79,23 +79,28 @@ class Naps:
     async def _sleep(self, running: Running) -> None:
         await self._pool.remove_instance(running.instance_id)
         async with self._lives.placing:
-            instance = self._instances[running.instance_id]
-            if instance.state is not S.ASLEEP or instance.placement is None:
+            placement = self._placement(running, S.ASLEEP)
+            if placement is None:
                 return  # It was woken, or stopped, before it slept.
             machine, available = await self._boot.free(self._instances.all())
-            if why := why_not_in_ram(instance.placement, machine, available):
+            if why := why_not_in_ram(placement, machine, available):
                 raise DoesNotFit(why)
             await self._modes[running.service.engine].sleep(Path(running.launch.socket_path))
 
     async def _wake(self, running: Running) -> None:
         running.begun_at = self._monotonic()
         async with self._lives.placing:
-            instance = self._instances[running.instance_id]
-            if instance.state is not S.STARTING or instance.placement is None:
-                return  # It was stopped before it woke.
-            await self._check_room(running.instance_id, instance.placement)
+            placement = self._placement(running, S.STARTING)
+            if placement is None:
+                return  # It was stopped before it woke, and may be forgotten.
+            await self._check_room(running.instance_id, placement)
             await self._modes[running.service.engine].wake(Path(running.launch.socket_path))
         await self._lives.settle(running)
+
+    def _placement(self, running: Running, state: InstanceState) -> Placement | None:
+        """Where an instance is, if it is still in a state."""
+        instance = self._instances.get(running.instance_id)
+        return None if instance is None or instance.state is not state else instance.placement
 
     async def _check_room(self, instance_id: str, placement: Placement) -> None:
         others = [one for one in self._instances.all() if one.id != instance_id]

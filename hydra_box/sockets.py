@@ -15,6 +15,9 @@ import psutil
 from hydra_box.config import Paths
 from hydra_box.errors import ConfigError, Conflict
 
+STALLED_CLIENT_SECONDS = 120
+"""A client that takes nothing of its answer for so long, or has vanished, is gone."""
+
 
 @contextmanager
 def lock(paths: Paths) -> Iterator[None]:
@@ -37,7 +40,9 @@ def lock(paths: Paths) -> Iterator[None]:
 
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening TCP socket.
+    """A listening TCP socket, whose connections notice a client that does not read any more.
+
+    Without that, streams that nobody reads would hold their slots for as long as they like.
 
     Raises:
         Conflict: the port is taken.
@@ -46,6 +51,9 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # What is accepted has it, too (tcp(7)).
+        milliseconds = STALLED_CLIENT_SECONDS * 1000
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         try:
             listener.bind((host, port))
         except OSError as error:

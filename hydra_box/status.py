@@ -27,16 +27,20 @@ def box_status(box: Box) -> BoxStatus:
         user_id=box.local_user.id,
         runtimes=runtimes_in_use(runtimes),
         services=services,
-        attention=needs_attention(box.sampler.latest(), runtimes, services),
+        attention=needs_attention(box.sampler.latest(), runtimes, services, box.usage.trouble()),
     )
 
 
 def needs_attention(
-    machine: Machine, runtimes: Sequence[Runtime], services: Iterable[ServiceView]
+    machine: Machine,
+    runtimes: Sequence[Runtime],
+    services: Iterable[ServiceView],
+    books: Attention | None = None,
 ) -> tuple[Attention, ...]:
-    """What a person should look at."""
+    """What a person should look at; ``books`` is what they say of themselves."""
     return (
         *gpus_in_trouble(machine),
+        *((books,) if books else ()),
         *engines_without_runtime(runtimes),
         *services_in_trouble(services),
     )

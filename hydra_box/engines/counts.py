@@ -59,8 +59,8 @@ class RunningCounts(Frozen, frozen=True, kw_only=True):
     """The usage at the end is that of all choices; else each choice has one of its own."""
 
 
-Counted = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
-"""What can be a number of tokens; an upstream may say anything."""
+Counted = Annotated[int, msgspec.Meta(ge=0, le=2**28)]
+"""What can be a number of tokens of one request; an upstream may say anything."""
 
 
 class _PromptDetails(msgspec.Struct):

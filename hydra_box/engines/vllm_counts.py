@@ -12,8 +12,8 @@ _ADDED = re.compile(rb',"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}')
 
 
 def _unasked(added: re.Match[bytes]) -> bytes:
-    # Its text completions show members that are not set, here and around; its chats do not.
-    return b',"usage":null' if b":null" in added[0] else b""
+    # Some versions show in text completions what is not set, here and around; none does in chats.
+    return b',"usage":null' if b'"prompt_tokens_details":null' in added[0] else b""
 
 
 def _read(events: bytes) -> Usage | None:

@@ -26,12 +26,13 @@ from hydra_box.plan.admission import (
     left,
     settle,
 )
-from hydra_box.plan.quota import PeriodUse, check_quota, start_uses, use, used
+from hydra_box.plan.quota import PeriodUse, brought_back, check_quota, start_uses, use, used
 from hydra_box.plan.usage import QuotaUse, period_of
 from hydra_box.types import ApiKey, KeyLimits, QuotaPeriod
 
 _NOTHING = KeyLoad()
 _NO_LIMITS = KeyLimits()
+_CORRECTION_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ class Admission:
         self._zone = zone or LocalZone()
         self._clock = clock
         self._now = now
-        start = now()
+        self._latest = start = now()
         self._accounts = {
             key_id: _Account(uses=start_uses(one, start, self._end))
             for key_id, one in (used or {}).items()
@@ -132,6 +133,7 @@ class Admission:
         """
         if caller.key_id is None:
             return Ticket(None, 0, public)
+        self._notice_clock()
         account, key = self._accounts[caller.key_id], self._key(caller.key_id)
         limits = key.limits if key else _NO_LIMITS
         load = admit(caller.name, account.load, limits, reservation, self._clock())
@@ -172,6 +174,15 @@ class Admission:
             return None
         account = self._accounts.get(key_id)
         return used(account.uses, key.quota.period, self._now()) if account else 0
+
+    def _notice_clock(self) -> None:
+        """See whether the clock was set back, by more than it is corrected all the time."""
+        now = self._now()
+        if now < self._latest - _CORRECTION_SECONDS:
+            for account in self._accounts.values():
+                account.uses = brought_back(account.uses, now, self._end)
+            self._latest = now
+        self._latest = max(now, self._latest)
 
     def _forget_if_empty(self, key_id: str, account: _Account) -> None:
         if not account.at_door and not account.uses and account.load == _NOTHING:

@@ -161,9 +161,14 @@ class Endpoint:
         )
         if waited_seconds is not None:
             fact = f"no slot of {self.access_name!r} became free in {waited_seconds:g} s; {fact}"
+        more = (
+            f"hydra-box upstreams list {self.service.name} shows what takes how many"
+            if self.service.engine is EngineName.UPSTREAM
+            else f"hydra-box scale {self.service.name} --add 1"
+        )
         return Unavailable(
             fact,
-            hint=f"try again later, or hydra-box scale {self.service.name} --add 1",
+            hint=f"try again later, or {more}",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
 

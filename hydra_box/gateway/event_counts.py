@@ -80,12 +80,20 @@ class _Choices(msgspec.Struct):
 
 
 def usage_of_whole(
-    body: bytes, counts: RunningCounts | None, *, choices: int, choices_per_prompt: int
+    body: bytes, counts: RunningCounts | None, *, choices: int, other_prompts_tokens: int
 ) -> tuple[Usage | None, bool]:
     """What an answer that is no stream took, and whether that is estimated.
 
     An engine whose usage is that of one choice says nothing of the others: they are thought to have
-    as many tokens for their length, and the other prompts as many as the first.
+    as many tokens for their length. Its prompt is the first one, whose length says nothing of the
+    other prompts'.
+
+    Args:
+        body: the answer.
+        counts: how the engine counts.
+        choices: answers that were asked for.
+        other_prompts_tokens: what all prompts but the first are thought to have.
+
     """
     usage = read_usage(body)
     if usage is None or choices == 1 or counts is None or counts.final_is_total:
@@ -95,10 +103,9 @@ def usage_of_whole(
     except msgspec.DecodeError:
         texts = []
     lengths = [len(bytes(one)) for one in texts] or [1]
-    prompts = choices // choices_per_prompt
     estimate = Usage(
-        prompt_tokens=usage.prompt_tokens * prompts,
-        cached_tokens=usage.cached_tokens * prompts,
+        prompt_tokens=usage.prompt_tokens + other_prompts_tokens,
+        cached_tokens=usage.cached_tokens,
         completion_tokens=round(usage.completion_tokens * sum(lengths) / lengths[0]),
     )
     return estimate, True

@@ -118,7 +118,7 @@ class Job:
             body,
             self.dialect(lease).counts,
             choices=self.request.choices,
-            choices_per_prompt=self.request.choices_per_prompt,
+            other_prompts_tokens=self.request.other_prompts_tokens,
         )
         if self.counted is None:
             self.counted, self.estimated = self._estimate(len(body) // BYTES_PER_TOKEN), True
@@ -158,11 +158,14 @@ class Job:
         return Usage()
 
     def _estimate(self, completion_tokens: int) -> Usage:
+        """About so much, and never more than was reserved."""
         most = self.request.max_tokens
         if most is not None:
-            completion_tokens = min(completion_tokens, most * self.request.choices)
+            completion_tokens = min(completion_tokens, most * self.request.sequences)
+        prompt_tokens = min(self.request.thought_bytes // BYTES_PER_TOKEN, self.most_tokens)
+        completion_tokens = min(completion_tokens, self.most_tokens - prompt_tokens)
         return Usage(
-            prompt_tokens=len(self.request.body) // BYTES_PER_TOKEN,
+            prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens if self.path != EMBEDDINGS else 0,
         )
 
@@ -171,8 +174,9 @@ def ask_of(request: InferenceRequest, path: str) -> Ask:
     """What is known of a request before it is answered."""
     return Ask(
         body_bytes=len(request.body),
+        thought_bytes=request.thought_bytes,
         max_tokens=request.max_tokens,
-        choices=request.choices,
+        choices=request.sequences,
         generates=path != EMBEDDINGS,
         has_media=request.has_media,
     )

@@ -10,24 +10,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
 from hydra_box.config import Settings
 from hydra_box.errors import Unavailable
 from hydra_box.gateway.channel import Channel
+from hydra_box.gateway.closing import Closing, lose
 from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance, stopping
 from hydra_box.gateway.queue import Waiter
 from hydra_box.gateway.rate import TICK_SECONDS
+from hydra_box.gateway.waiting import (
+    free_instance,
+    make_room,
+    refuse_waiting,
+    serve_waiting,
+    wait_for_slot,
+)
 from hydra_box.gateway.waking import Waker, hold_seconds, not_ready
 from hydra_box.messages import ServiceStats
-from hydra_box.plan.routing import caught_up, choose
+from hydra_box.plan.routing import caught_up
 from hydra_box.types import EngineName, Service, ServiceStatus
-
-LAST_BYTES_SECONDS = 2.0
-"""What a gone instance had sent may still be read for so long; then its requests fail over."""
-
-FORGIVE_SECONDS = 1.0
-"""An instance that failed at a request and is still in the pool after this may try again."""
 
 
 class Pool:
@@ -40,7 +42,7 @@ class Pool:
         self._endpoints: dict[str, Endpoint] = {}
         self._by_access_name: dict[str, Endpoint] = {}
         self._instances: dict[str, PooledInstance] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing = Closing()
         self._closed = False
         self._active = 0
         self._all_idle = asyncio.Event()
@@ -74,7 +76,7 @@ class Pool:
         gave_up = endpoint.waking_since is not None and not (waking or asleep or endpoint.slots)
         endpoint.waking_since = (endpoint.waking_since or self._clock()) if waking else None
         if endpoint.refusal():
-            _refuse_waiting(endpoint)
+            refuse_waiting(endpoint)
         elif gave_up:
             endpoint.queue.refuse(endpoint.not_ready)
 
@@ -83,7 +85,7 @@ class Pool:
         if endpoint := self._endpoints.pop(service_id, None):
             self._by_access_name.pop(endpoint.access_name, None)
             endpoint.status = ServiceStatus.DELETING
-            _refuse_waiting(endpoint)
+            refuse_waiting(endpoint)
 
     def add_instance(
         self,
@@ -101,12 +103,12 @@ class Pool:
         endpoint.active_at = self._clock()
         endpoint.start_seconds = start_seconds or endpoint.start_seconds
         if replaced := self._detach(instance_id):
-            self._close_later(replaced)
+            self._closing.begin(replaced)
         instance = PooledInstance(instance_id, endpoint, channel, slots, engine, weight)
         instance.idle.set()
         instance.served = caught_up(weight, endpoint.candidates())
         self._instances[instance_id] = endpoint.instances[instance_id] = instance
-        _wake(endpoint, self)
+        serve_waiting(self, endpoint)
 
     def drain_instance(self, instance_id: str) -> None:
         """The instance takes no new request."""
@@ -120,7 +122,7 @@ class Pool:
                 others = instance.endpoint.candidates()
                 instance.served = max(instance.served, caught_up(instance.weight, others))
             instance.resting = resting
-            _wake(instance.endpoint, self)
+            serve_waiting(self, instance.endpoint)
 
     def tune_instance(self, instance_id: str, *, slots: int, weight: float) -> None:
         """The instance may be given so much from now on."""
@@ -128,7 +130,7 @@ class Pool:
             instance.slots = slots
             instance.served *= weight / instance.weight
             instance.weight = weight
-            _wake(instance.endpoint, self)
+            serve_waiting(self, instance.endpoint)
 
     async def wait_idle(self, instance_id: str) -> None:
         """Until the instance has no request in flight."""
@@ -144,7 +146,7 @@ class Pool:
     async def remove_instance(self, instance_id: str) -> None:
         """The instance is gone; its requests that have not begun to answer go elsewhere."""
         if instance := self._detach(instance_id):
-            closing = self._close_later(instance)
+            closing = self._closing.begin(instance)
             if not instance.leases:
                 await closing
 
@@ -226,20 +228,28 @@ class Pool:
             raise refusal
         if endpoint.asleep and self._waker is not None:
             self._waker.wake(endpoint.service.id)
-        if instance := _free(endpoint, failed):
+        if instance := free_instance(endpoint, failed):
             return self.lend(instance)
         limit = self._settings.queue_timeout_seconds
         longest = limit if wait_seconds is None else min(wait_seconds, limit)
         if not (failed or endpoint.slots):
             longest = hold_seconds(endpoint, wait_seconds, self._settings.wake_timeout_seconds)
             if not longest:
-                raise self._not_ready(endpoint)
+                raise self.not_ready(endpoint)
         if not failed and len(endpoint.queue) >= self._settings.queue_limit:
-            leaving = endpoint.queue.make_room(flow)
-            if leaving is None:
-                raise endpoint.full()
-            _refuse(endpoint, leaving)
-        return await self._wait(endpoint, set(failed), flow, cost, longest)
+            make_room(endpoint, flow)
+        waiter = Waiter(
+            lease=asyncio.get_running_loop().create_future(),
+            failed=set(failed),
+            flow=flow,
+            cost=cost,
+        )
+        self._begin()
+        try:
+            return await wait_for_slot(self, endpoint, waiter, longest)
+        finally:
+            endpoint.active_at = self._clock()
+            self._end()
 
     def lend(self, instance: PooledInstance) -> Lease:
         """A lease on a slot that is known to be free."""
@@ -259,63 +269,28 @@ class Pool:
         instance.endpoint.active_at = self._clock()
         if not instance.leases:
             instance.idle.set()
-        _wake(instance.endpoint, self)
+        serve_waiting(self, instance.endpoint)
         self._end()
+
+    def not_ready(self, endpoint: Endpoint) -> Unavailable:
+        """The answer while no instance is ready."""
+        waker = self._waker
+        progress = None if waker is None else waker.progress(endpoint.service.id)
+        return not_ready(endpoint, progress, self._clock())
 
     def refuse_waiting(self) -> None:
         """Answer every request in a queue: the daemon stops."""
         for endpoint in self._endpoints.values():
-            _refuse_waiting(endpoint)
+            refuse_waiting(endpoint)
 
     async def close(self) -> None:
         """End everything that is left."""
         self._closed = True
         self.refuse_waiting()
         for instance_id in list(self._instances):
-            _lose(self._instances[instance_id].leases)
+            lose(self._instances[instance_id].leases)
             await self.remove_instance(instance_id)
-        if self._closing:
-            await asyncio.wait(self._closing)
-
-    async def _wait(
-        self,
-        endpoint: Endpoint,
-        failed: set[PooledInstance],
-        flow: str,
-        cost: float,
-        longest_seconds: float,
-    ) -> Lease:
-        loop = asyncio.get_running_loop()
-        waiter = Waiter(lease=loop.create_future(), failed=failed, flow=flow, cost=cost)
-        timers = [loop.call_later(longest_seconds, self._expire, endpoint, waiter, longest_seconds)]
-        if failed:
-            timers.append(loop.call_later(FORGIVE_SECONDS, _forgive, endpoint, waiter, self))
-        endpoint.queue.add(waiter)
-        self._begin()
-        try:
-            return await waiter.lease
-        except asyncio.CancelledError:
-            # The slot may have been lent in the same turn of the loop that ended the wait.
-            if not waiter.lease.cancelled() and waiter.lease.exception() is None:
-                endpoint.queue.settle(flow, waiter.charged, 0)
-                self.release(waiter.lease.result())
-            raise
-        finally:
-            for timer in timers:
-                timer.cancel()
-            endpoint.queue.discard(waiter)
-            endpoint.active_at = self._clock()
-            self._end()
-
-    def _expire(self, endpoint: Endpoint, waiter: Waiter, waited_seconds: float) -> None:
-        if not waiter.lease.done():
-            error = endpoint.full(waited_seconds) if endpoint.slots else self._not_ready(endpoint)
-            waiter.lease.set_exception(error)
-
-    def _not_ready(self, endpoint: Endpoint) -> Unavailable:
-        waker = self._waker
-        progress = None if waker is None else waker.progress(endpoint.service.id)
-        return not_ready(endpoint, progress, self._clock())
+        await self._closing.wait()
 
     def _detach(self, instance_id: str) -> PooledInstance | None:
         instance = self._instances.pop(instance_id, None)
@@ -323,12 +298,6 @@ class Pool:
             instance.draining = True
             instance.endpoint.instances.pop(instance_id, None)
         return instance
-
-    def _close_later(self, instance: PooledInstance) -> asyncio.Task[None]:
-        task = asyncio.create_task(_close_gone(instance))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-        return task
 
     def _begin(self) -> None:
         self._active += 1
@@ -338,55 +307,3 @@ class Pool:
         self._active -= 1
         if not self._active:
             self._all_idle.set()
-
-
-def _free(endpoint: Endpoint, failed: Collection[PooledInstance]) -> PooledInstance | None:
-    excluded = {one.id for one in failed if endpoint.instances.get(one.id) is one}
-    chosen = choose(endpoint.candidates(), excluded)
-    return endpoint.instances[chosen.instance_id] if chosen else None
-
-
-def _wake(endpoint: Endpoint, pool: Pool) -> None:
-    """Lend what is free to those who wait."""
-
-    def lend(waiter: Waiter) -> bool:
-        instance = _free(endpoint, waiter.failed)
-        if instance is not None:
-            lease = pool.lend(instance)
-            lease.charged = waiter.charged
-            waiter.lease.set_result(lease)
-        return instance is not None
-
-    endpoint.queue.serve(lend)
-
-
-def _forgive(endpoint: Endpoint, waiter: Waiter, pool: Pool) -> None:
-    waiter.failed.clear()
-    _wake(endpoint, pool)
-
-
-def _refuse(endpoint: Endpoint, waiter: Waiter) -> None:
-    if not waiter.lease.done():
-        waiter.lease.set_exception(endpoint.full())
-    endpoint.queue.discard(waiter)
-
-
-def _refuse_waiting(endpoint: Endpoint) -> None:
-    endpoint.queue.refuse(lambda: endpoint.refusal() or stopping())
-
-
-def _lose(leases: Iterable[Lease]) -> None:
-    for lease in list(leases):
-        if lease.on_lost is not None:
-            lease.on_lost()
-
-
-async def _close_gone(instance: PooledInstance) -> None:
-    # Its process is dead, so that every connection ends by itself once it is read to the end.
-    try:
-        async with asyncio.timeout(LAST_BYTES_SECONDS):
-            await instance.idle.wait()
-    except TimeoutError:
-        _lose(instance.leases)
-        await instance.idle.wait()
-    await instance.channel.close()

@@ -38,6 +38,8 @@ _HEADERS = {
     "Accept-Encoding": "identity",
 }
 _EVENT_STREAM = "text/event-stream"
+_CHAT = "/v1/chat/completions"
+_NOT_FOUND = 404
 
 Report = Callable[[Trouble | None], None]
 """Is told what each request shows of the upstream; None: it was answered."""
@@ -98,8 +100,9 @@ class ErrorAnswer(Answer):
 
     __slots__ = ("_body",)
 
-    def __init__(self, response: aiohttp.ClientResponse, body: bytes) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, body: bytes, status: int) -> None:
         super().__init__(response)
+        self.status = status
         self._body = body
 
     async def read(self) -> bytes:
@@ -145,11 +148,15 @@ class RemoteChannel:
             self._report(None)
             return RemoteAnswer(response, renaming, self._report)
         text = await self._read_error(response)
+        cleaned = self._cleaned(text, renaming)
+        if path != _CHAT and (response.status < 400 or response.status == _NOT_FOUND):
+            # A client may ask a chat model for embeddings: that says nothing of its health.
+            return ErrorAnswer(response, cleaned, _NOT_FOUND)
         if trouble := of_answer(response.status, response.headers, text):
             self._report(trouble)
             raise lost(trouble)
         self._report(None)
-        return ErrorAnswer(response, self._cleaned(text, renaming))
+        return ErrorAnswer(response, cleaned, response.status)
 
     async def probe(self) -> Trouble | None:
         """Ask for the models that it has; None: it is there."""

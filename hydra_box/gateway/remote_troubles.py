@@ -31,9 +31,10 @@ def of_answer(status: int, headers: Mapping[str, str], text: bytes) -> Trouble |
     """What an answer that is none says; None: it is about the request, and for the client.
 
     1. 429: it is at its limit.
-    2. 401, 402, 403, and a 404 that speaks of the model: it refuses us.
+    2. 401, 402, and a 404 that speaks of the model: it refuses us.
     3. A redirect, which is never followed, or a page that is no answer: the address is wrong.
-    4. 408 and 5xx: it failed.
+    4. 403, 408 and 5xx: it failed. A 403 may be about the key, or about what a filter in front of
+       it thinks of this one request, which must not keep it from all others.
     """
     trouble: Trouble | None = None
     if status == 429:
@@ -42,8 +43,13 @@ def of_answer(status: int, headers: Mapping[str, str], text: bytes) -> Trouble |
             reason="it is at its limit (its status was 429); hint: it is asked again by itself",
             wait_seconds=_seconds(headers.get("Retry-After")),
         )
-    elif status in (401, 403):
-        trouble = _refused(f"it refuses the key (its status was {status})", f"{_EDIT} --key-file F")
+    elif status == 401:
+        trouble = _refused("it refuses the key (its status was 401)", f"{_EDIT} --key-file F")
+    elif status == 403:
+        trouble = broken(
+            "it refuses the key, or the requests (its status was 403); "
+            f"hint: if it is the key: {_EDIT} --key-file F"
+        )
     elif status == 402:
         trouble = _refused("its account has no credit left (its status was 402)", "add some there")
     elif status == 404 and _ABOUT_THE_MODEL.search(text):

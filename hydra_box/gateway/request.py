@@ -13,6 +13,7 @@ import msgspec
 
 from hydra_box.engines.counts import RunningCounts
 from hydra_box.errors import InvalidRequest
+from hydra_box.plan.reservation import BYTES_PER_TOKEN
 from hydra_box.types import Frozen
 
 MOST_CHOICES = 128
@@ -25,8 +26,14 @@ LONGEST_MODEL_CHARACTERS = 256
 
 _T = TypeVar("_T")
 
-_MEDIA = (b'"image_url"', b'"input_audio"', b'"video_url"', b'"audio_url"')
-_NO = (b"null", b"false")
+_MEDIA = (
+    *(b'"image_url"', b'"video_url"', b'"audio_url"', b'"input_audio"', b'"input_image"'),
+    *(b'"image_embeds"', b'"audio_embeds"', b'"multimodal_data"', b'"file"'),
+)
+_ESCAPED = re.compile(rb"\\u00([0-7][0-9a-fA-F])")
+_ENCODED = re.compile(rb"[A-Za-z0-9+/=_-]{1024,}")
+_ENCODED_COUNTS_BYTES = 4096
+"""What a picture or a sound counts where its bytes say nothing of the tokens that it becomes."""
 
 _AT_PATH = re.compile(r" - at `\$\.([^`]+)`$")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
@@ -38,6 +45,7 @@ class _Fields(msgspec.Struct):
     stream_options: msgspec.Raw = msgspec.Raw(b"null")
     n: int | None = None
     n_cmpl: int | None = None
+    best_of: int | None = None
     prompt: msgspec.Raw = msgspec.Raw(b"null")
     # Engines differ in what they make of a wrong one, and in which of them counts: the largest may.
     max_tokens: int | None = None
@@ -70,6 +78,10 @@ class InferenceRequest(Frozen, frozen=True, kw_only=True):
     choices_per_prompt: int
     choices: int
     """Answers to all of its prompts together."""
+    sequences: int
+    """Those that may be generated, of which an endpoint may give the best ones only."""
+    other_prompts_tokens: int
+    """About how many tokens all of its prompts have but the first."""
     body: bytes
     """As the client sent it."""
 
@@ -80,7 +92,20 @@ class InferenceRequest(Frozen, frozen=True, kw_only=True):
     @property
     def has_media(self) -> bool:
         """Whether there may be images or sound in it."""
-        return any(mark in self.body for mark in _MEDIA)
+        body = self.body
+        if b"\\u00" in body:
+            # A key may be written so, and is the same for an engine.
+            body = _ESCAPED.sub(lambda found: bytes((int(found[1], 16),)), body)
+        return any(mark in body for mark in _MEDIA)
+
+    @property
+    def thought_bytes(self) -> int:
+        """How long a text would be that becomes about as many tokens."""
+        size = len(self.body)
+        if self.has_media:
+            for found in _ENCODED.finditer(self.body):
+                size -= max(0, len(found[0]) - _ENCODED_COUNTS_BYTES)
+        return size
 
 
 _fields = msgspec.json.Decoder(_Fields)
@@ -104,17 +129,22 @@ def parse(body: bytes) -> InferenceRequest:
     if stream:
         wanted = _decode(_stream_options, options, inside="stream_options") or wanted
     each = max(fields.n or 1, fields.n_cmpl or 1)
+    prompts = _prompts_of(bytes(fields.prompt))
+    _check_answers(max(each, fields.best_of or 1) * len(prompts), len(prompts))
     return InferenceRequest(
         model=fields.model,
         stream=stream,
         wants_usage=bool(wanted.include_usage),
-        asks_timings=bytes(fields.timings_per_token).strip() not in _NO,
+        # Anything else is no wish for llama.cpp, or a wrong one.
+        asks_timings=bytes(fields.timings_per_token).strip() == b"true",
         # vLLM gives it to who asks for both.
         asks_continuous_usage=bool(wanted.continuous_usage_stats and wanted.include_usage),
         stream_options=options,
         max_tokens=_most_tokens(fields),
         choices_per_prompt=each,
-        choices=each * _count_prompts(bytes(fields.prompt)),
+        choices=each * len(prompts),
+        sequences=max(each, fields.best_of or 1) * len(prompts),
+        other_prompts_tokens=sum(_thought_tokens(one) for one in prompts[1:]),
         body=body,
     )
 
@@ -151,13 +181,29 @@ def _most_tokens(fields: _Fields) -> int | None:
     return min(max(limits), MOST_TOKENS) if limits and min(limits) >= 0 else None
 
 
-def _count_prompts(prompt: bytes) -> int:
+def _prompts_of(prompt: bytes) -> list[bytes]:
     """A prompt is a text or a list of tokens; a list of those is several."""
     if not prompt.lstrip().startswith(b"["):
-        return 1
-    prompts = _decode(_prompts, prompt, inside="prompt")
-    is_tokens = not prompts or all(bytes(one)[:1].isdigit() for one in prompts)
-    return 1 if is_tokens else len(prompts)
+        return [prompt]
+    prompts = [bytes(one) for one in _decode(_prompts, prompt, inside="prompt")]
+    is_tokens = not prompts or all(one[:1].isdigit() for one in prompts)
+    return [prompt] if is_tokens else prompts
+
+
+def _thought_tokens(prompt: bytes) -> int:
+    if prompt.startswith(b"["):
+        return prompt.count(b",") + 1
+    return max(1, len(prompt) // BYTES_PER_TOKEN)
+
+
+def _check_answers(answers: int, prompts: int) -> None:
+    """One request must not take all slots of an instance for as long as it likes."""
+    if answers > MOST_CHOICES:
+        raise InvalidRequest(
+            f"{answers:,} answers are asked for, to {prompts:,} prompts",
+            hint=f"ask for {MOST_CHOICES} in one request at most",
+            param="prompt",
+        )
 
 
 def _check(fields: _Fields) -> None:
@@ -167,7 +213,11 @@ def _check(fields: _Fields) -> None:
             hint=f"it is an access name of 1 to {LONGEST_MODEL_CHARACTERS} characters",
             param="model",
         )
-    for name, value in (("n", fields.n), ("n_cmpl", fields.n_cmpl)):
+    for name, value in (
+        ("n", fields.n),
+        ("n_cmpl", fields.n_cmpl),
+        ("best_of", fields.best_of),
+    ):
         if value is not None and not 1 <= value <= MOST_CHOICES:
             raise InvalidRequest(
                 f"{name} is {_shown(value)}", hint=f"use 1 to {MOST_CHOICES}", param=name

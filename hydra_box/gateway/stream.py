@@ -129,8 +129,10 @@ class StreamFilter:
             return b""
         self._noted.see(frame)
         if b'"usage"' in frame and self._final in frame and USAGE.search(frame):
-            self.over = self._noted.note_final(frame) or self.over
-            return b"" if self._withhold_usage and _NO_CHOICES.search(frame) else frame
+            of_all, alone = self._noted.note_final(frame), _NO_CHOICES.search(frame) is not None
+            # Some upstreams say in every event what it is so far.
+            self.over = self.over or (of_all and alone)
+            return b"" if self._withhold_usage and alone else frame
         if b"[DONE]" in frame and _DONE.fullmatch(frame):
             self.over = True
         return self._pass_plain(frame)

@@ -171,7 +171,7 @@ class KeyRing:
         async with self._writing:
             before = self._keys.find_live(name_or_id)
             key = edited_key(before, request, now)
-            check_key(key)
+            check_key(key, limits_in="")
             if isinstance(request.expires_at, int | float):
                 check_expiry(request.expires_at, now)
             self._keys.check_free(key)

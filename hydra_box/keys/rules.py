@@ -20,8 +20,12 @@ LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 LONGEST_GRACE_SECONDS = 90 * 86_400.0
 
 
-def check_key(key: ApiKey) -> None:
+def check_key(key: ApiKey, *, limits_in: str = "limits.") -> None:
     """Whether there can be such a key, whenever it ends.
+
+    Args:
+        key: as it would be.
+        limits_in: what stands before a limit's name in the request that is checked.
 
     Raises:
         InvalidRequest: a value is wrong; ``param`` names it.
@@ -34,7 +38,7 @@ def check_key(key: ApiKey) -> None:
         )
     _check_globs(key.models, "models")
     _check_globs(key.denied_models, "denied_models")
-    _check_limits(key.limits)
+    _check_limits(key.limits, limits_in)
     if key.quota is not None:
         _check_quota(key.quota)
 
@@ -94,13 +98,13 @@ def _check_globs(globs: tuple[str, ...], param: str) -> None:
             raise InvalidRequest(f"the glob {glob!r} is not valid", hint=rule, param=param)
 
 
-def _check_limits(limits: KeyLimits) -> None:
+def _check_limits(limits: KeyLimits, inside: str) -> None:
     for name, limit in msgspec.structs.asdict(limits).items():
         if limit is not None and not 1 <= limit <= HIGHEST_LIMIT:
             raise InvalidRequest(
                 f"{name} is {_told(limit)}",
                 hint=f"use 1 to {HIGHEST_LIMIT:,}; without it there is no limit",
-                param=f"limits.{name}",
+                param=f"{inside}{name}",
             )
 
 

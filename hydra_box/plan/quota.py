@@ -51,6 +51,19 @@ def use(uses: Uses, tokens: int, now: float, end: End) -> dict[QuotaPeriod, Peri
     return added
 
 
+def brought_back(uses: Uses, now: float, end: End) -> dict[QuotaPeriod, PeriodUse]:
+    """The uses when the clock was set back: no period ends later than the one of this moment.
+
+    What was used stays used; without this, a clock that was once years ahead would keep a key from
+    its next period for years.
+    """
+    back: dict[QuotaPeriod, PeriodUse] = {}
+    for period, one in uses.items():
+        until = end(period, now)
+        back[period] = one if one.until <= until else PeriodUse(tokens=one.tokens, until=until)
+    return back
+
+
 def used(uses: Uses, period: QuotaPeriod, now: float) -> int:
     """Tokens that were used in the period of this moment."""
     found = uses.get(period)

@@ -21,6 +21,8 @@ class Ask(Frozen, frozen=True, kw_only=True):
     """What is known of a request before it is answered."""
 
     body_bytes: int
+    thought_bytes: int | None = None
+    """As long would be a text that becomes about as many tokens; None: the body is one."""
     max_tokens: int | None = None
     """Of each choice; None: no limit."""
     choices: int = 1
@@ -43,7 +45,7 @@ def most_tokens(ask: Ask, context_length: int) -> int:
     """
     prompt = ask.body_bytes + TEMPLATE_TOKENS
     if not ask.generates:
-        return prompt
+        return max(prompt, context_length) if ask.has_media else prompt
     if context_length and (ask.has_media or ask.max_tokens is None):
         return context_length * ask.choices
     answer = UNBOUNDED_ANSWER_TOKENS if ask.max_tokens is None else ask.max_tokens
@@ -59,7 +61,8 @@ def expected_tokens(ask: Ask, context_length: int) -> int:
         context_length: tokens that a slot holds; 0: unknown.
 
     """
-    prompt = ask.body_bytes // BYTES_PER_TOKEN
+    thought = ask.body_bytes if ask.thought_bytes is None else ask.thought_bytes
+    prompt = thought // BYTES_PER_TOKEN
     if not ask.generates:
         return max(1, prompt)
     answer = USUAL_ANSWER_TOKENS if ask.max_tokens is None else ask.max_tokens

@@ -13,7 +13,8 @@ from hydra_box.types import EngineName, Price, Service
 
 SHORTEST_IDLE_SECONDS = 1.0
 LONGEST_IDLE_SECONDS = 365 * 86_400.0
-HIGHEST_PRICE = 1e9
+HIGHEST_PRICE = 1e7
+"""A billion tokens at it cost less than the books can hold of one row."""
 
 _TERMS = ("idle_timeout_seconds", "price")
 

@@ -8,7 +8,7 @@ import msgspec
 import sqlite_utils
 
 from hydra_box.store.rows import Table
-from hydra_box.types import Frozen, RequestRecord
+from hydra_box.types import Frozen, Outcome, RequestRecord
 
 REQUESTS = Table("requests", RequestRecord, order="at, rowid")
 
@@ -54,6 +54,10 @@ def select(db: sqlite_utils.Database, page: RequestsPage) -> list[tuple[int, Req
     return [(row.pop("number"), REQUESTS.decode(row)) for row in rows]
 
 
-def remove(db: sqlite_utils.Database, before: float) -> None:
-    """Remove the rows of requests that ended before that moment; their sums stay."""
+def remove(db: sqlite_utils.Database, before: float, refused_before: float) -> None:
+    """Remove the rows of requests that ended before those moments; their sums stay."""
     db.execute("DELETE FROM requests WHERE at < :before", {"before": before})
+    db.execute(
+        "DELETE FROM requests WHERE at < :before AND outcome = :refused",
+        {"before": refused_before, "refused": Outcome.REFUSED.value},
+    )

@@ -261,9 +261,9 @@ class Store:
         """One page of requests, each with the number of its row."""
         return await self._database.run(lambda db: requests.select(db, page))
 
-    async def remove_requests(self, before: float) -> None:
+    async def remove_requests(self, before: float, refused_before: float) -> None:
         """Forget each request that ended before then, and keep what it used."""
-        await self._database.run(lambda db: requests.remove(db, before))
+        await self._database.run(lambda db: requests.remove(db, before, refused_before))
 
     # --- events -------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import msgspec
 from hydra_box.config import Settings
 from hydra_box.errors import HydraError, InvalidRequest, StateError
 from hydra_box.local_zone import LocalZone
+from hydra_box.messages import Attention
 from hydra_box.plan.usage import (
     DAY_SECONDS,
     HOUR_SECONDS,
@@ -85,6 +86,8 @@ class UsageBooks:
         self._pending: list[RequestRecord] = []
         """What the store does not have yet."""
         self._journal_fails = False
+        self._store_fails = ""
+        """What the last write into the store said, if it failed."""
         self._writing = asyncio.Lock()
         self._writer: asyncio.Task[None] | None = None
 
@@ -142,11 +145,25 @@ class UsageBooks:
                 batch = self._with_energy(batch)
                 try:
                     await self._add(batch)
-                except BaseException:
+                except BaseException as error:
                     # Also when who waits for it gave up: to store a request twice changes nothing.
                     self._pending = batch + self._pending
+                    if isinstance(error, HydraError):
+                        self._store_fails = error.message
                     raise
+            self._store_fails = ""
             self._forget_sealed()
+
+    def trouble(self) -> Attention | None:
+        """What a person should look at: requests that stay in memory, which has an end."""
+        if not (self._store_fails or self._journal_fails):
+            return None
+        fact = f"usage cannot be written: {len(self._pending):,} requests are not in the database"
+        if self._store_fails:
+            fact = f"{fact} ({self._store_fails})"
+        if self._journal_fails:
+            fact = f"{fact}, and some are in memory only"
+        return Attention(message=fact, hint="free some space on the disk of the state directory")
 
     async def close(self) -> None:
         """Store the rest; nothing is recorded after it."""
@@ -175,7 +192,11 @@ class UsageBooks:
             # Only whole ones, so that nothing is added to one that a report has shown.
             before = int(now - days * DAY_SECONDS) // into * into
             await self._store.roll_up_usage(span, into, before)
-        await self._store.remove_requests(now - keep.usage_requests_days * DAY_SECONDS)
+        # Who is at its limit may be refused without end, and must not fill the disk with that.
+        days = min(keep.usage_requests_days, keep.usage_minutes_days)
+        await self._store.remove_requests(
+            now - keep.usage_requests_days * DAY_SECONDS, now - days * DAY_SECONDS
+        )
 
     async def used(self, since: int, until: int) -> list[UsedSpan]:
         """What was used in the hours that begin from ``since`` to before ``until``."""
@@ -252,7 +273,8 @@ class UsageBooks:
             try:
                 await self.flush()
                 pause = WRITE_SECONDS
-            except HydraError:
+            except Exception:
+                # Whatever it is: without a writer nothing would be stored any more.
                 log.exception(STORED_LATER)
                 pause = RETRY_SECONDS
         self._writer = None

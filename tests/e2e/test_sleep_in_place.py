@@ -144,6 +144,14 @@ async def test_one_that_cannot_sleep_or_wake_is_stopped_and_started(
     assert "the engine answered 500" in sleeper.told("instance.sleepless")[0]
 
 
+async def test_one_that_is_woken_while_it_fails_to_sleep_is_started_anew(start: Start) -> None:
+    sleeper = await asyncio.to_thread(start, "--sleep-delay", "0.5", "--sleep-error", "500")
+    asleep = await sleeper.state(S.ASLEEP)
+    status, body = await sleeper.ask()
+    assert status == 200, body
+    assert (await sleeper.state(S.READY)).pid != asleep.pid
+
+
 async def test_one_that_dies_in_its_sleep_is_started_anew(start: Start) -> None:
     sleeper = await asyncio.to_thread(start)
     asleep = await sleeper.state(S.ASLEEP)

@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--error", type=int, metavar="STATUS", help="what every chat is answered")
     parser.add_argument("--enable-sleep-mode", action="store_true", help="as vLLM's on a GPU")
     parser.add_argument("--sleep-error", type=int, metavar="STATUS", help="told to sleep")
+    parser.add_argument("--sleep-delay", type=float, default=0.0, help="seconds to fall asleep")
     parser.add_argument("--wake-error", type=int, metavar="STATUS", help="told to wake")
     parser.add_argument("--chunks", type=int, default=3, help="of a stream")
     parser.add_argument("--chunk-delay", type=float, default=0.0, help="seconds before each")
@@ -133,6 +134,8 @@ class FakeEngine:
             await _send(writer, 404, {"error": message})
 
     async def _nap(self, path: str, writer: asyncio.StreamWriter) -> None:
+        if path == "/sleep":
+            await asyncio.sleep(self.options.sleep_delay)
         errors = {"/sleep": self.options.sleep_error, "/wake_up": self.options.wake_error}
         if errors.get(path) is not None:
             await _send(writer, errors[path], {"error": {"message": "CUDA error"}})

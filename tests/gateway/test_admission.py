@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from datetime import UTC
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,10 +18,33 @@ from hydra_box.gateway.admission import Admission, Ticket
 from hydra_box.keys import KeyRing
 from hydra_box.messages import CreateKeyRequest, EditKeyRequest
 from hydra_box.store import Store
-from hydra_box.types import TokenQuota
+from hydra_box.types import QuotaPeriod, TokenQuota
 from hydra_box.users import Users
+from tests.gateway.asking import a_key
+from tests.gateway.harness import Gateway
 from tests.told import Told
 
+
+async def test_a_clock_that_is_set_back_keeps_no_key_from_its_next_day(gateway: Gateway) -> None:
+    now = [4000 * DAY]
+    quota = TokenQuota(tokens=10, period=QuotaPeriod.DAY)
+    key = gateway.keys.authenticate(f"Bearer {await a_key(gateway, quota=quota)}")
+    caller = caller_of(key, gateway.keys.owner_of(key))
+    admission = Admission(gateway.keys, Settings(), zone=UTC, now=lambda: now[0])
+
+    def ask() -> Ticket:
+        with admission.door(caller):
+            return admission.admit(caller, public=True, reservation=5)
+
+    admission.settle(ask(), 10)
+    now[0] = DAY
+    with pytest.raises(InsufficientQuota):
+        ask()
+    now[0] = 2 * DAY
+    admission.settle(ask(), 5)
+
+
+DAY = 86_400.0
 REQUEST = st.tuples(st.just("request"), st.integers(1, 300))
 END = st.tuples(st.just("end"), st.integers(0, 100))
 EDIT = st.tuples(st.sampled_from(["quota", "at once"]), st.integers(1, 600))

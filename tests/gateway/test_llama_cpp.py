@@ -160,6 +160,20 @@ async def test_the_books_are_what_the_engine_counted(
     assert one.estimated == (rest.get("n", 1) > 1 and not rest["stream"])
 
 
+async def test_a_short_prompt_in_front_makes_a_long_one_no_cheaper(
+    gateway: Gateway, service: Service, llama: Llama
+) -> None:
+    """Of several prompts it tells the tokens of the first one only."""
+    before = await llama.counters()
+    long = "what is the name of the box " * 20
+    status, _ = await gateway.ask(service, "/v1/completions", prompt=["a", long], max_tokens=2)
+    assert status == 200
+    after = await llama.counters()
+    (one,) = gateway.books
+    assert one.estimated
+    assert (after[0] - before[0]) / 2 < one.prompt_tokens < (after[0] - before[0]) * 2
+
+
 async def test_a_stream_is_what_it_would_be_without_counts_on_the_way(
     gateway: Gateway, service: Service, llama: Llama
 ) -> None:
@@ -184,13 +198,13 @@ async def test_a_stream_is_what_it_would_be_without_counts_on_the_way(
     assert through.count(b'"timings"') == expected.count(b'"timings"') == 1
 
 
-@pytest.mark.parametrize("events", [1, 7, 40])
+@pytest.mark.parametrize(("events", "more"), [(1, {}), (7, {"timings_per_token": 1}), (40, {})])
 async def test_a_client_that_leaves_is_charged_for_what_the_engine_had_made(
-    gateway: Gateway, service: Service, llama: Llama, events: int
+    gateway: Gateway, service: Service, llama: Llama, events: int, more: dict[str, Any]
 ) -> None:
     received = 0
     async with gateway.post(
-        service, messages=HELLO, max_tokens=200, ignore_eos=True, stream=True
+        service, messages=HELLO, max_tokens=200, ignore_eos=True, stream=True, **more
     ) as response:
         while received < events:
             line: bytes = await response.content.readuntil(b"\n\n")

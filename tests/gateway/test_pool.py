@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hydra_box.config import Settings
@@ -120,7 +121,7 @@ async def test_the_next_start_of_an_instance_is_another_one(pool: Pool) -> None:
 async def test_a_failed_instance_that_stays_may_try_again(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hydra_box.gateway.pool.FORGIVE_SECONDS", 0.01)
+    monkeypatch.setattr("hydra_box.gateway.waiting.FORGIVE_SECONDS", 0.01)
     add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     pool.release(lease)
@@ -140,6 +141,15 @@ async def test_a_full_queue_refuses(pool: Pool) -> None:
     await asyncio.wait(tasks)
     assert pool.stats("svc-1").requests_queued == 0
     pool.release(lease)
+
+
+async def test_more_instances_are_advised_where_there_may_be_some(pool: Pool) -> None:
+    here = endpoint(pool)
+    assert "hydra-box scale" in (here.full().hint or "")
+    here.service = msgspec.structs.replace(here.service, engine=EngineName.UPSTREAM)
+    hint = here.full().hint or ""
+    assert "scale" not in hint
+    assert "hydra-box upstreams list a " in hint
 
 
 async def test_a_wait_that_is_too_long_is_refused() -> None:
@@ -232,7 +242,7 @@ async def waiting_then_left(pool: Pool) -> None:
 async def test_a_gone_instance_calls_its_requests_off(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hydra_box.gateway.pool.LAST_BYTES_SECONDS", 0.01)
+    monkeypatch.setattr("hydra_box.gateway.closing.LAST_BYTES_SECONDS", 0.01)
     add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     lost = asyncio.Event()

@@ -245,7 +245,7 @@ async def test_a_stream_that_dies_after_it_began_ends_with_an_error_event(
 async def test_an_instance_that_is_taken_away_fails_over(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hydra_box.gateway.pool.LAST_BYTES_SECONDS", 0.01)
+    monkeypatch.setattr("hydra_box.gateway.closing.LAST_BYTES_SECONDS", 0.01)
     service = gateway.service()
 
     async def hangs(request: web.Request) -> web.StreamResponse:

@@ -16,6 +16,8 @@ from aiohttp import web
 from hydra_box.gateway.channel import InstanceLost
 from hydra_box.gateway.remote import Target
 from hydra_box.plan.upstream_health import Trouble, TroubleKind
+from hydra_box.types import Outcome
+from tests.gateway.asking import noted
 from tests.gateway.fake_upstream import KEY, MODEL, fake_upstream, upstream, way_to
 from tests.gateway.harness import DONE, Gateway, begin_stream, cut, until
 
@@ -110,6 +112,30 @@ async def test_a_stream_has_our_name(gateway: Gateway) -> None:
     assert text.endswith("data: [DONE]\n\n")
 
 
+async def test_an_upstream_that_counts_in_every_event_is_believed_at_the_end(
+    gateway: Gateway,
+) -> None:
+    """A client may ask some of them for that; it must not be charged for the first token alone."""
+    service = gateway.service(public=True)
+
+    async def counts(request: web.Request) -> web.StreamResponse:
+        response = await begin_stream(request)
+        for tokens in range(1, 40):
+            usage = {"prompt_tokens": 9, "completion_tokens": tokens}
+            event = {"choices": [{"index": 0, "delta": {"content": "a"}}], "usage": usage}
+            await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+            await asyncio.sleep(0)
+        await response.write(DONE)
+        return response
+
+    await upstream(gateway, service, counts)
+    async with gateway.post(service, stream=True) as response:
+        assert (await response.read()).count(b'"usage"') == 39
+    one = await noted(gateway, 1)
+    assert (one.outcome, one.estimated) == (Outcome.OK, False)
+    assert (one.prompt_tokens, one.completion_tokens) == (9, 39)
+
+
 async def test_connections_are_kept_and_one_that_is_gone_is_made_anew(gateway: Gateway) -> None:
     service = gateway.service(public=True)
     leave = False
@@ -138,7 +164,7 @@ async def test_connections_are_kept_and_one_that_is_gone_is_made_anew(gateway: G
         (saying(408), K.BROKEN, "408"),
         (saying(429, **{"Retry-After": "7"}), K.BUSY, "at its limit"),
         (saying(401), K.REFUSED, "refuses the key"),
-        (saying(403), K.REFUSED, "refuses the key"),
+        (saying(403), K.BROKEN, "refuses the key, or the requests"),
         (saying(402), K.REFUSED, "no credit"),
         (saying(404, {"error": {"message": "The model x does not exist"}}), K.REFUSED, "no such"),
         (saying(302, Location="http://127.0.0.1:9/v1"), K.REFUSED, "redirect"),
@@ -159,16 +185,35 @@ async def test_what_another_one_may_do_better_goes_there(
     assert good.told == [None]
 
 
-async def test_a_page_is_no_answer(gateway: Gateway) -> None:
-    async def page(request: web.Request) -> web.StreamResponse:
-        return web.Response(text="<html>please log in</html>", content_type="text/html")
+async def page(request: web.Request) -> web.StreamResponse:
+    return web.Response(text="<html>please log in</html>", content_type="text/html")
 
+
+async def test_a_page_is_no_answer(gateway: Gateway) -> None:
     service = gateway.service(public=True)
     _, bad = await upstream(gateway, service, page, name="up-1")
     await upstream(gateway, service, whole, name="up-2")
     assert (await gateway.ask(service))[0] == 200
     assert bad.told[0] is not None
     assert bad.told[0].kind is K.REFUSED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        saying(404, {"error": {"message": "The model does not support embeddings"}}),
+        saying(307, Location="/login"),
+        page,
+    ],
+)
+async def test_to_ask_for_what_it_does_not_have_takes_it_from_nobody(
+    gateway: Gateway, answer: Any
+) -> None:
+    service = gateway.service(public=True)
+    _, way = await upstream(gateway, service, answer)
+    status, told = await gateway.ask(service, "/v1/embeddings", input="a")
+    assert (status, told["error"]["code"]) == (404, "not_found")
+    assert way.told == []
 
 
 async def test_a_redirect_is_followed_nowhere(gateway: Gateway) -> None:

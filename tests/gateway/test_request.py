@@ -124,11 +124,39 @@ def test_the_largest_limit_of_tokens_counts(members: str, most: int | None) -> N
 def test_the_answers_that_are_asked_for(members: str, each: int, all: int) -> None:
     request = parse(f'{{"model":"m",{members}}}'.encode())
     assert (request.choices_per_prompt, request.choices) == (each, all)
+    assert request.sequences == all
+
+
+def test_answers_that_are_generated_and_not_shown_are_known() -> None:
+    request = parse(b'{"model":"m","prompt":["a","b"],"n":2,"best_of":5}')
+    assert (request.choices_per_prompt, request.choices, request.sequences) == (2, 4, 10)
+
+
+def test_the_tokens_of_prompts_behind_the_first_are_thought_of() -> None:
+    others = [[1, 2, 3], "x" * 400, ""]
+    body = json.dumps({"model": "m", "prompt": ["a", *others]}, separators=(",", ":"))
+    assert parse(body.encode()).other_prompts_tokens == 3 + 100 + 1
+    assert parse(b'{"model":"m","prompt":[1,2,3]}').other_prompts_tokens == 0
+
+
+def test_counts_are_left_to_the_client_only_if_an_engine_gives_them() -> None:
+    counts = llama_cpp_counts.COUNTS
+    for wrong in (b"1", b'"true"', b"{}", b"[true]", b"null", b"false"):
+        request = parse(b'{"model":"m","stream":true,"timings_per_token":%b}' % wrong)
+        assert json.loads(body_for(request, counts))["timings_per_token"] is True, wrong
+    request = parse(b'{"model":"m","stream":true,"timings_per_token": true }')
+    assert request.wants(counts)
 
 
 @pytest.mark.parametrize(
     ("content", "has_media"),
-    [('"look"', False), ('[{"type":"image_url","image_url":{"url":"data:"}}]', True)],
+    [
+        ('"look"', False),
+        ('[{"type":"image_url","image_url":{"url":"data:"}}]', True),
+        (r'[{"im\u0061ge_url":"https://example.com/a.png"}]', True),
+        (r'[{"\u0069nput_\u0061udio":{}}]', True),
+        ('[{"file":{"file_id":"f"}}]', True),
+    ],
 )
 def test_media_is_seen(content: str, has_media: bool) -> None:
     body = f'{{"model":"m","messages":[{{"role":"user","content":{content}}}]}}'
@@ -177,6 +205,8 @@ def test_the_splice_changes_nothing_else(
         (b'{"model":"m","n":0}', "n", "n is 0"),
         (b'{"model":"m","n":1,"n_cmpl":129}', "n_cmpl", "n_cmpl is 129"),
         (b'{"model":"m","n":-1}', "n", "n is -1"),
+        (b'{"model":"m","best_of":129}', "best_of", "best_of is 129"),
+        (b'{"model":"m","n":100,"prompt":["a","b"]}', "prompt", "200 answers"),
         (b'{"model":"m","n":1.5}', "n", "n: expected int | null, got float"),
         (b'{"model":"m","n":%b}' % (b"9" * 4000), "n", "more than 64 bits"),
         (b'{"model":"m","n":1,"n":500}', "n", "n is 500"),

@@ -217,6 +217,10 @@ def test_what_vllm_shows_as_not_set_stays_so() -> None:
     event = with_member(plain("a"), "usage", usage)
     out, _, read = run([event], withhold=True, counts=vllm_counts.COUNTS)
     assert out == with_member(plain("a"), "usage", None)
+    # Of a chat this one is not set, and nothing around it is shown.
+    of_chat = {"prompt_tokens": 7, "completion_tokens": 1, "completion_tokens_details": None}
+    event = with_member(plain("a"), "usage", of_chat)
+    assert run([event], withhold=True, counts=vllm_counts.COUNTS)[0] == plain("a")
     assert read == Usage(prompt_tokens=7, completion_tokens=1)
 
 
@@ -296,22 +300,34 @@ def test_it_is_known_when_an_answer_is_whole(events: list[bytes], choices: int, 
     assert stream.over == over
 
 
+def test_usage_on_the_way_is_not_the_end() -> None:
+    stream = StreamFilter(withhold_usage=True)
+    for tokens in (1, 2, 3):
+        usage = {"prompt_tokens": 7, "completion_tokens": tokens}
+        event = with_member(plain("a"), "usage", usage)
+        assert stream.feed(event) == event
+        assert stream.usage() == Usage(prompt_tokens=7, completion_tokens=tokens)
+        assert not stream.over
+    stream.feed(DONE)
+    assert stream.over
+
+
 def test_a_whole_answer_whose_usage_is_that_of_one_choice_is_estimated() -> None:
     usage = {"prompt_tokens": 7, "completion_tokens": 10}
     body = compact({"choices": ["x" * 98, "x" * 198, "x" * 48], "usage": usage})
     exact = Usage(prompt_tokens=7, completion_tokens=10)
 
-    def read(body: bytes, counts: RunningCounts | None, choices: int, per_prompt: int) -> object:
-        return usage_of_whole(body, counts, choices=choices, choices_per_prompt=per_prompt)
+    def read(body: bytes, counts: RunningCounts | None, choices: int, others: int) -> object:
+        return usage_of_whole(body, counts, choices=choices, other_prompts_tokens=others)
 
-    assert read(body, llama_cpp_counts.COUNTS, 1, 1) == (exact, False)
-    assert read(body, vllm_counts.COUNTS, 3, 3) == (exact, False)
-    assert read(body, None, 3, 3) == (exact, False)
+    assert read(body, llama_cpp_counts.COUNTS, 1, 0) == (exact, False)
+    assert read(body, vllm_counts.COUNTS, 3, 0) == (exact, False)
+    assert read(body, None, 3, 0) == (exact, False)
     three = Usage(prompt_tokens=7, completion_tokens=35)
-    assert read(body, llama_cpp_counts.COUNTS, 3, 3) == (three, True)
-    prompts = Usage(prompt_tokens=21, completion_tokens=35)
-    assert read(body, llama_cpp_counts.COUNTS, 3, 1) == (prompts, True)
-    assert read(b"{}", llama_cpp_counts.COUNTS, 3, 3) == (None, False)
+    assert read(body, llama_cpp_counts.COUNTS, 3, 0) == (three, True)
+    prompts = Usage(prompt_tokens=507, completion_tokens=35)
+    assert read(body, llama_cpp_counts.COUNTS, 3, 500) == (prompts, True)
+    assert read(b"{}", llama_cpp_counts.COUNTS, 3, 0) == (None, False)
 
 
 def test_an_error_event_ends_the_output() -> None:

@@ -149,6 +149,16 @@ async def test_an_impossible_edit_changes_nothing(
     assert keys.told.kinds == ["key.created"]
 
 
+async def test_a_wrong_limit_is_named_as_in_its_request(keys: Keys) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await keys.make("guest", limits=KeyLimits(tokens_per_minute=0))
+    assert caught.value.param == "limits.tokens_per_minute"
+    await keys.make("guest")
+    with pytest.raises(InvalidRequest) as caught:
+        await keys.edit("guest", tokens_per_minute=0)
+    assert caught.value.param == "tokens_per_minute"
+
+
 async def test_a_new_name_must_be_free_and_frees_the_old(keys: Keys) -> None:
     await keys.make("guest")
     await keys.make("laptop")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hydra_box.errors import InsufficientQuota
-from hydra_box.plan.quota import Uses, check_quota, start_uses, use, used
+from hydra_box.plan.quota import Uses, brought_back, check_quota, start_uses, use, used
 from hydra_box.plan.usage import QuotaUse, period_of
 from hydra_box.types import QuotaPeriod, TokenQuota
 
@@ -120,6 +120,15 @@ def test_no_key_is_over_its_quota_by_more_than_one_reservation(
                 under_way.append(int(value))
                 most_over = max(most_over, int(value))
         assert model <= quota.tokens + most_over
+
+
+def test_a_clock_that_was_ahead_keeps_nobody_from_the_next_period() -> None:
+    ahead = use({}, 100, 4000 * DAY, end)
+    back = brought_back(ahead, THURSDAY, end)
+    # Nothing is forgiven, and nothing is kept longer than the period that there is now.
+    assert [used(back, period, THURSDAY) for period in QuotaPeriod] == [100] * 4
+    assert [used(back, period, 32 * DAY) for period in QuotaPeriod] == [0, 0, 0, 100]
+    assert brought_back(back, THURSDAY + 5, end) == back
 
 
 def test_total_never_ends() -> None:

@@ -25,6 +25,8 @@ CONTEXT = 4096
         (Ask(body_bytes=400, max_tokens=50), 0, 706, 150),
         (Ask(body_bytes=400, generates=False), CONTEXT, 656, 100),
         (Ask(body_bytes=10**6, generates=False), CONTEXT, 10**6 + 256, 250_000),
+        (Ask(body_bytes=400, generates=False, has_media=True), CONTEXT, CONTEXT, 100),
+        (Ask(body_bytes=10**6, thought_bytes=4000, max_tokens=1), 0, 10**6 + 257, 1001),
         (Ask(body_bytes=3, max_tokens=0), 128, 128, 1),
     ],
 )

@@ -106,6 +106,15 @@ async def test_a_page_is_of_a_key_and_a_service_by_id_or_name(store: Store) -> N
 async def test_old_requests_are_forgotten_and_still_count(store: Store) -> None:
     old, new = a_request(at=99.9), a_request(at=100.0)
     await store.add_requests([old, new])
-    await store.remove_requests(100.0)
+    await store.remove_requests(100.0, 100.0)
     assert await read(store) == [new]
     assert await count(store) == 2
+
+
+async def test_those_that_were_refused_are_forgotten_earlier(store: Store) -> None:
+    answered = a_request(at=50.0)
+    refused = [a_request(at=at, outcome=Outcome.REFUSED) for at in (99.9, 100.0)]
+    await store.add_requests([answered, *refused])
+    await store.remove_requests(50.0, 100.0)
+    assert await read(store) == [answered, refused[1]]
+    assert await count(store) == 3

@@ -188,6 +188,53 @@ async def test_the_writer_outlives_a_full_disk(
     assert "usage could not be stored" in caplog.text
 
 
+async def test_the_writer_outlives_what_nobody_thought_of(
+    books: UsageBooks, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage_module, "WRITE_SECONDS", 0.001)
+    monkeypatch.setattr(usage_module, "RETRY_SECONDS", 0.001)
+    really, tries = store.add_requests, 0
+
+    async def fails_once(records: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise ValueError("this cannot be")
+        await really(records)
+
+    monkeypatch.setattr(store, "add_requests", fails_once)
+    books.record(over())
+    await until_stored(store, 1)
+
+
+async def test_what_cannot_be_written_is_told_until_it_is(
+    books: UsageBooks, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(records: object) -> None:
+        raise StateError("the disk is full")
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    books.record(over())
+    assert books.trouble() is None
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "add_requests", fails)
+        with pytest.raises(StateError):
+            await books.flush()
+        told = books.trouble()
+        assert told is not None
+        assert "1 requests are not in the database (the disk is full)" in told.message
+        patched.setattr(os, "write", full)
+        books.record(over())
+        told = books.trouble()
+        assert told is not None
+        assert told.message.endswith("and some are in memory only")
+    books.record(over())
+    await books.flush()
+    assert books.trouble() is None
+
+
 async def test_who_gives_up_waiting_loses_nothing(books: UsageBooks, store: Store) -> None:
     books.record(over())
     waiting = asyncio.create_task(books.flush())
