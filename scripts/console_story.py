@@ -1,4 +1,4 @@
-"""The four stories of the console by keyboard alone: deploy, trial, scale, delete.
+"""The stories of the console by keyboard alone: deploy, trial, scale, share, delete.
 
 One telling for the test that checks it, and for the script that takes the pictures.
 """
@@ -76,18 +76,9 @@ def look_around(terminal: Terminal, picture: Picture) -> None:
     terminal.press("Right")
     terminal.sees("Authorization: Bearer")
     picture("service-calls")
-    terminal.press("3")
-    terminal.sees("New key")
-    terminal.press("n")
-    terminal.sees("Requests/min")
-    terminal.type("my-app")
-    terminal.press("Enter")
-    terminal.sees("not shown again")
-    picture("key")
-    terminal.press("Escape")
     for key, words, name in (
         ("2", "Library:", "models"),
-        ("3", "my-app", "keys"),
+        ("3", "my-agent", "keys"),
         ("4", "By model", "usage"),
         ("5", "bundled", "engines"),
         ("6", "lines:", "logs"),
@@ -97,6 +88,48 @@ def look_around(terminal: Terminal, picture: Picture) -> None:
         picture(name)
     terminal.press("1")
     terminal.press("Escape")
+
+
+def share(terminal: Terminal, picture: Picture) -> None:
+    """A user, and a key that is made, changed, disabled, enabled and rotated."""
+    home(terminal)
+    terminal.press("3")
+    terminal.sees("New key")
+    terminal.press("U")
+    terminal.sees("1 user")
+    terminal.press("n")
+    terminal.sees("who it is")
+    terminal.type("mary")
+    terminal.press("Enter")
+    terminal.sees("2 users", "owns 0 keys", gone=("mary is made",))
+    picture("users")
+    terminal.press("Escape")
+    terminal.press("n")
+    terminal.sees("Requests/min")
+    terminal.type("my-app")
+    terminal.press("Enter")
+    terminal.sees("not shown again")
+    picture("key")
+    terminal.press("Escape")
+    terminal.sees("my-app", "● valid")
+    terminal.press("e")
+    terminal.sees("Edit my-app", "it never ends")
+    terminal.type("my-agent")
+    terminal.sees("my-agent")
+    picture("key-edit")
+    terminal.press("Enter")
+    terminal.sees("my-agent", gone=("my-app",))
+    terminal.press("Space")
+    terminal.sees("○ disabled")
+    terminal.press("Space")
+    terminal.sees("● valid", gone=("○ disabled",))
+    terminal.press("o")
+    terminal.sees("the old secret opens until")
+    terminal.press("Enter")
+    terminal.sees("has a new secret")
+    terminal.press("Escape")
+    terminal.sees("rotated   its old secret opens until", gone=("is disabled", "is enabled"))
+    terminal.press("1")
 
 
 def delete(terminal: Terminal, picture: Picture) -> None:

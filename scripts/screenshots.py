@@ -1,6 +1,6 @@
 """Takes the pictures in ``docs/images``: ``.venv/bin/python scripts/screenshots.py``.
 
-It drives the installed ``hydra-box`` in tmux through the four stories, on a new box with a real
+It drives the installed ``hydra-box`` in tmux through the stories, on a new box with a real
 daemon and the demo model, at 80x24 and at 140x40.
 """
 
@@ -18,7 +18,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from console_story import delete, deploy, look_around, scale, start_daemon, trial
+from console_story import delete, deploy, look_around, scale, share, start_daemon, trial
 from rich.console import Console
 from rich.terminal_theme import MONOKAI, TerminalTheme
 from rich.text import Text
@@ -68,6 +68,7 @@ def take(size: tuple[int, int], environ: dict[str, str]) -> None:
         deploy(terminal, picture)
         trial(terminal, picture)
         scale(terminal, picture)
+        share(terminal, picture)
         look_around(terminal, picture)
         delete(terminal, picture)
 

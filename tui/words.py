@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from hydra_box.messages import InstanceView, ServiceView
-from hydra_box.shown.numbers import count
 from hydra_box.types import (
     CPU,
     DownloadState,
@@ -95,22 +94,24 @@ def sparkline(values: Sequence[float], width: int) -> str:
 
 
 def status(view: ServiceView) -> str:
-    """A service's status, with a mark that tells it without colour."""
+    """A service's status, with a mark that tells it without colour; ``asleep`` is RUNNING, too."""
+    if view.asleep:
+        return f"{STATE_MARKS[InstanceState.ASLEEP]} asleep"
     return f"{STATUS_MARKS[view.status]} {view.status.value}"
 
 
+def status_style(view: ServiceView) -> str:
+    """The colour of that."""
+    return "$primary" if view.asleep else STATUS_STYLES[view.status]
+
+
 def ready(view: ServiceView) -> str:
-    """Instances that are ready, of those that are wanted; of upstreams alone, those healthy."""
+    """Instances that are ready of those that are wanted, then upstreams that are healthy."""
+    there = f"{sum(one.healthy for one in view.upstreams)}/{len(view.upstreams)}"
     if view.engine is EngineName.UPSTREAM:
-        return f"{sum(one.healthy for one in view.upstreams)}/{len(view.upstreams)}"
-    return f"{view.ready_instances}/{view.desired_instances}"
-
-
-def room(view: ServiceView) -> str:
-    """What a service holds: ``4 slots of 2,048 tokens``."""
-    if view.engine is EngineName.UPSTREAM:
-        return count(len(view.upstreams), "upstream")
-    return f"{count(view.slots, 'slot')} of {view.context_length:,} tokens"
+        return there
+    here = f"{view.ready_instances}/{view.desired_instances}"
+    return f"{here}+{there}" if view.upstreams else here
 
 
 def memory_bytes(view: ServiceView) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from hydra_box.client import Client
 from hydra_box.messages import (
     BoxStatus,
@@ -24,9 +26,10 @@ from hydra_box.messages import (
     UsageBy,
     UsagePer,
     UsageReport,
+    UserView,
 )
 from hydra_box.types import Event, FoundModel, Machine, Runtime
-from tests.tui import still_life
+from tests.tui import still_life, still_maas
 
 T = TypeVar("T")
 
@@ -49,7 +52,7 @@ class StillBox(Client):
         self._over.wait()
 
     def status(self) -> BoxStatus:
-        return still_life.status()
+        return msgspec.structs.replace(still_life.status(), services=self.services())
 
     def machine(self) -> Machine:
         return still_life.machine()
@@ -58,7 +61,7 @@ class StillBox(Client):
         return self._hold(still_life.machine())
 
     def services(self) -> tuple[ServiceView, ...]:
-        return (*still_life.services(), *self._more)
+        return (*still_life.services(), *still_maas.services(), *self._more)
 
     def service(self, name: str) -> ServiceView:
         return next(one for one in self.services() if name in (one.name, one.id))
@@ -103,7 +106,10 @@ class StillBox(Client):
         return ()
 
     def keys(self) -> tuple[KeyView, ...]:
-        return still_life.keys()
+        return (*still_life.keys(), *still_maas.keys())
+
+    def users(self) -> tuple[UserView, ...]:
+        return still_maas.users()
 
     def usage(
         self,

@@ -26,7 +26,7 @@ from tests.waiting import eventually
 from tui.screens.deploy import DeployScreen, suggested_name
 from tui.screens.deployment import DeploymentScreen
 from tui.screens.trial import TrialScreen
-from tui.widgets.deployment_steps import Mark, needs_help, steps
+from tui.widgets.deployment_steps import Mark, is_ready, needs_help, steps
 from tui.widgets.plan_candidates import parameters, typed
 from tui.widgets.plan_form import PlanForm
 
@@ -369,6 +369,14 @@ def test_the_steps_of_a_deployment(box: DemoBox) -> None:
     stopped = msgspec.structs.replace(deploying, status=ServiceStatus.STOPPED)
     assert marks(stopped) == "●○○○"
     assert needs_help(stopped)
+    asleep = msgspec.structs.replace(
+        ready, asleep=True, ready_instances=0, instances=(), idle_timeout_seconds=900.0
+    )
+    assert marks(asleep) == "●●●●"
+    assert steps(asleep, None)[1].told == "asleep: nobody called it for 15m"
+    assert is_ready(asleep)
+    waking = msgspec.structs.replace(one, state=InstanceState.ASLEEP)
+    assert marks(msgspec.structs.replace(deploying, instances=(waking,))) == "●●◐○"
     partly = msgspec.structs.replace(ready, status=ServiceStatus.SCALING, desired_instances=2)
     assert marks(partly) == "●●●◐"
     for state, mark, failed in (

@@ -1,4 +1,4 @@
-"""The installed program in a real terminal: the four stories by keyboard alone."""
+"""The installed program in a real terminal: the stories by keyboard alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from console_story import delete, deploy, home, scale, start_daemon, trial
+from console_story import delete, deploy, home, scale, share, start_daemon, trial
 from tmux_driver import in_tmux
 
 from hydra_box.client import Client
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is no
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "140x40"])
 @pytest.mark.parametrize("term", ["truecolor", "16-colours"])
-def test_deploy_trial_scale_and_delete(home_of_box: Path, size: tuple[int, int], term: str) -> None:
+def test_every_story(home_of_box: Path, size: tuple[int, int], term: str) -> None:
     environ = {"HYDRA_BOX_HOME": str(home_of_box), "HYDRA_BOX_PORT": "0"}
     colours = "COLORTERM=truecolor" if term == "truecolor" else "TERM=xterm"
     command = ["env", colours, str(PROGRAM)]
@@ -34,6 +34,11 @@ def test_deploy_trial_scale_and_delete(home_of_box: Path, size: tuple[int, int],
         scale(terminal, _unseen)
         with Client(socket=resolve_paths(environ).management_socket) as client:
             assert client.service("demo").ready_instances == 2
+            share(terminal, _unseen)
+            (key,) = client.keys()
+            assert (key.name, key.disabled_at) == ("my-agent", None)
+            assert key.previous_until is not None
+            assert [user.name for user in client.users()] == ["local", "mary"]
         delete(terminal, _unseen)
         home(terminal)
         terminal.press("q")

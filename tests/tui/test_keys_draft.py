@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from msgspec.structs import replace
 
 from hydra_box.errors import InvalidRequest
-from hydra_box.messages import CreateKeyRequest, KeyView
+from hydra_box.keys.rules import LONGEST_GRACE_SECONDS
+from hydra_box.messages import CreateKeyRequest, EditKeyRequest, KeyView
 from hydra_box.types import KeyLimits, QuotaPeriod, Scope, TokenQuota
-from tui.widgets.keys_draft import (
+from tui.widgets.keys_draft import KeyDraft, draft_of, read_changes, read_draft
+from tui.widgets.keys_values import (
     HIGHEST_LIMIT,
-    KeyDraft,
-    read_draft,
     read_expiry,
+    read_grace,
     read_limit,
     read_models,
     read_name,
@@ -140,6 +142,7 @@ def test_a_name_that_the_box_would_refuse_is_refused_first(text: str) -> None:
 def test_a_draft_becomes_a_request() -> None:
     draft = KeyDraft(
         name=" my-app ",
+        user=" mary ",
         scopes=(Scope.INFERENCE, Scope.ADMIN),
         expires="7d",
         models="public/*",
@@ -150,6 +153,7 @@ def test_a_draft_becomes_a_request() -> None:
     )
     assert read_draft(draft, (), NOW) == CreateKeyRequest(
         name="my-app",
+        user="mary",
         scopes=(Scope.INFERENCE, Scope.ADMIN),
         expires_at=NOW + 7 * DAY,
         models=("public/*",),
@@ -174,6 +178,72 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     assert list(problems) == [
         *("name", "scopes", "expires", "models", "denied", "tokens_per_minute", "quota")
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("", 0.0), ("0", 0.0), (" 24H ", DAY), ("7", 7 * DAY), ("2w", 14 * DAY)]
+)
+def test_a_grace_is_a_span_or_none(text: str, seconds: float) -> None:
+    assert read_grace(text) == seconds
+
+
+def test_the_longest_grace_is_that_of_the_box() -> None:
+    assert read_grace("90d") == LONGEST_GRACE_SECONDS
+    with pytest.raises(InvalidRequest, match="91d is too long"):
+        read_grace("91d")
+
+
+@pytest.mark.parametrize("text", ["soon", "-1d", "2027-01-31"])
+def test_another_grace_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="is no span"):
+        read_grace(text)
+
+
+KEY = KeyView(
+    id="key-1",
+    name="app",
+    owner_id="u-1",
+    owner_name="mary",
+    masked="hb-a...wxyz",
+    scopes=(Scope.INFERENCE,),
+    created_at=0.0,
+    last_used_at=None,
+    revoked_at=None,
+    # It ended a minute and a half ago.
+    expires_at=NOW - 90,
+    models=("public/*", "*/demo"),
+    limits=KeyLimits(tokens_per_minute=12_000),
+    quota=TokenQuota(tokens=5000, period=QuotaPeriod.DAY),
+)
+
+
+def test_a_key_as_it_would_be_typed() -> None:
+    draft = draft_of(KEY)
+    assert (draft.name, draft.user, draft.expires) == ("app", "mary", "2027-01-15 02:58")
+    assert (draft.models, draft.denied) == ("public/*, */demo", "")
+    assert (draft.tokens_per_minute, draft.quota) == ("12,000", "5,000/day")
+    assert read_quota(draft.quota) == KEY.quota
+    in_all = replace(KEY, quota=TokenQuota(tokens=7), expires_at=None)
+    assert (draft_of(in_all).quota, draft_of(in_all).expires) == ("7", "never")
+
+
+def test_what_was_not_changed_is_not_sent() -> None:
+    before = draft_of(KEY)
+    assert read_changes(before, before, (), NOW) == EditKeyRequest()
+    draft = replace(before, name="app2", models="", tokens_per_minute="", quota="9")
+    assert read_changes(draft, before, {"other"}, NOW) == EditKeyRequest(
+        name="app2", models=(), tokens_per_minute=None, quota=TokenQuota(tokens=9)
+    )
+    assert read_changes(replace(before, expires="7d"), before, (), NOW) == EditKeyRequest(
+        expires_at=NOW + 7 * DAY
+    )
+
+
+def test_what_is_changed_for_the_worse_is_told() -> None:
+    before = draft_of(KEY)
+    problems = read_changes(replace(before, name="other", quota="x"), before, {"other"}, NOW)
+    assert isinstance(problems, dict)
+    assert list(problems) == ["name", "quota"]
 
 
 def _key(

@@ -41,6 +41,8 @@ SCREENS: dict[str, Sequence[str]] = {
     "service-charts": ("enter", "right", "right"),
     "service-events": ("enter", "right", "right", "right"),
     "service-logs": ("enter", "left"),
+    "service-upstreams": ("slash", "r", "1", "enter", "enter"),
+    "service-asleep": ("slash", "a", "s", "l", "e", "e", "p", "enter", "enter"),
     "scale": ("s",),
     "edit": ("e",),
     "delete": ("x", "c", "h", "o"),
@@ -53,7 +55,11 @@ SCREENS: dict[str, Sequence[str]] = {
     "models-import": ("2", "i"),
     "keys": ("3",),
     "keys-new": ("3", "n"),
+    "keys-edit": ("3", "e"),
+    "keys-rotate": ("3", "o"),
     "keys-revoke": ("3", "x"),
+    "users": ("3", "U"),
+    "users-new": ("3", "U", "n"),
     "usage": ("4",),
     "usage-by-key": ("4", "k"),
     "engines": ("5",),
@@ -143,7 +149,7 @@ async def test_two_hundred_services_on_a_very_wide_screen(
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "140x40"])
-@pytest.mark.parametrize("service", ["svc-eyes", "svc-draft", "svc-chat"])
+@pytest.mark.parametrize("service", ["svc-eyes", "svc-draft", "svc-chat", "svc-siesta"])
 async def test_deployment(
     picture: SnapshotAssertion, tmp_path: Path, service: str, size: tuple[int, int]
 ) -> None:

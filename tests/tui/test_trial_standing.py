@@ -34,7 +34,9 @@ def view(status: ServiceStatus, *, ready: int = 0, **options: object) -> Service
     [
         view(ServiceStatus.RUNNING, ready=1),
         view(ServiceStatus.RUNNING),
+        view(ServiceStatus.RUNNING, asleep=True),
         view(ServiceStatus.SCALING, ready=1),
+        view(ServiceStatus.SCALING),
         view(ServiceStatus.DEPLOYING, ready=1, modality=Modality.VISION),
     ],
 )

@@ -71,6 +71,10 @@ def _loss(view: ServiceView) -> str:
     ends = {0: "it has no instances", 1: "its instance ends"}.get(
         number, f"its {number} instances end"
     )
+    if there := len(view.upstreams):
+        forgotten = "its upstream is" if there == 1 else f"its {there} upstreams are"
+        ends = f"{ends}; {forgotten}" if view.instances else forgotten
+        ends += " forgotten, with its key" if there == 1 else " forgotten, with their keys"
     return (
         f"{view.access_name} stops answering for good, and {ends}{wait}. "
         "The model's files and what was used stay.\n"

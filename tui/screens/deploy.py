@@ -19,10 +19,11 @@ from hydra_box.shown.text import harmless
 from hydra_box.types import Alternative
 from tui.screens.deployment import DeploymentScreen
 from tui.screens.planning import PlanningScreen
+from tui.spans import read_idle_timeout
 from tui.widgets.plan_candidates import Candidate, together
 from tui.widgets.plan_choice import AUTO, Value
 from tui.widgets.plan_chooser import ModelChooser
-from tui.widgets.plan_form import Options, PlanForm
+from tui.widgets.plan_form import IDLE_TIMEOUT, Options, PlanForm
 from tui.widgets.plan_pane import PlanPane
 
 _CHOOSE: Final = "choose"
@@ -49,6 +50,7 @@ class DeployScreen(PlanningScreen):
         "concurrency",
         "device",
         "allow_code",
+        IDLE_TIMEOUT,
     )
     DO = "Deploy"
 
@@ -194,6 +196,7 @@ class DeployScreen(PlanningScreen):
             quantization=ask.quantization,
             device=ask.device,
             allow_code=before.allow_code,
+            idle_timeout=before.idle_timeout,
         )
         if alternative.model is not None and alternative.model != self._model:
             self._begin(alternative.model, options)
@@ -213,6 +216,7 @@ class DeployScreen(PlanningScreen):
             quantization=options.quantization,
             device=options.device,
             allow_code=options.allow_code,
+            idle_timeout_seconds=read_idle_timeout(options.idle_timeout or ""),
         )
 
     # --- from step to step ------------------------------------------------------------

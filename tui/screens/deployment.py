@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from hydra_box.errors import HydraError
 from hydra_box.messages import ServiceView
-from hydra_box.shown.numbers import count, duration
+from hydra_box.shown.numbers import duration
 from hydra_box.shown.text import harmless
 from hydra_box.types import Event, ServiceStatus
 from tui.samples import samples
@@ -23,7 +23,8 @@ from tui.screens.service import ServiceScreen
 from tui.screens.trial import TrialScreen
 from tui.widgets.deployment_steps import is_ready, needs_help, steps_text
 from tui.widgets.event_list import EventList
-from tui.words import STATUS_STYLES, status
+from tui.widgets.service_words import has_instances, served
+from tui.words import status, status_style
 
 
 class DeploymentScreen(BoxScreen):
@@ -92,7 +93,7 @@ class DeploymentScreen(BoxScreen):
         if action == "retry":
             return view is not None and needs_help(view)
         if action == "edit":
-            return view is not None and view.download is None
+            return view is not None and view.download is None and has_instances(view)
         return super().check_action(action, parameters)
 
     # --- keys ----------------------------------------------------------------------
@@ -193,17 +194,12 @@ class DeploymentScreen(BoxScreen):
 
 def _title(view: ServiceView, now: float) -> Content:
     took = "" if is_ready(view) else f"   {duration(now - view.created_at)}"
-    quantization = f" {view.quantization}" if view.quantization else ""
     return Content.assemble(
         (view.name, "bold $primary"),
         "  ",
-        (status(view), STATUS_STYLES[view.status]),
+        (status(view), status_style(view)),
         took,
-        (
-            f"\n{view.access_name}: {view.base_model}{quantization} on {view.engine}, ",
-            "$text-muted",
-        ),
-        (f"{count(view.slots, 'slot')} of {view.context_length:,} tokens", "$text-muted"),
+        (f"\n{view.access_name}: {served(view)}", "$text-muted"),
     )
 
 
@@ -215,19 +211,25 @@ def _next(view: ServiceView) -> Iterator[Content]:
         if hint:
             yield Content(f"  hint: {hint}")
     if is_ready(view):
-        yield Content.styled(f"✓ {view.name} is ready.", "bold $text-success")
+        yield _told_ready(view)
         yield _keys(("t", "ask it something"), ("enter", "its page"), ("u", "how to call it"))
     elif needs_help(view):
         stopped = view.status is ServiceStatus.STOPPED
         again = "start it" if stopped else "try again"
         what = [("r", "go on" if view.download is not None else again)]
-        if view.download is None:
+        if view.download is None and has_instances(view):
             what.append(("e", "change how it runs"))
         yield _keys(*what, ("enter", "its page, with the log"))
     elif view.status is ServiceStatus.DELETING:
         yield Content.styled("it is being deleted", "$text-muted")
     else:
         yield Content.styled("escape goes to the services; the deployment goes on", "$text-muted")
+
+
+def _told_ready(view: ServiceView) -> Content:
+    if view.asleep:
+        return Content.styled(f"{view.name} sleeps; the next request wakes it.", "bold $primary")
+    return Content.styled(f"✓ {view.name} is ready.", "bold $text-success")
 
 
 def _keys(*pairs: tuple[str, str]) -> Content:

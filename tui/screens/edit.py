@@ -13,12 +13,12 @@ from textual.widgets import Static
 
 from hydra_box.errors import HydraError, NotFound
 from hydra_box.messages import EditRequest, PlanView, ServiceView
-from hydra_box.shown.numbers import count
 from hydra_box.shown.text import harmless
 from hydra_box.types import CPU, Alternative, EngineName
 from tui.screens.planning import PlanningScreen
+from tui.spans import read_idle_timeout, shown_idle_timeout
 from tui.widgets.plan_choice import Value
-from tui.widgets.plan_form import Options, PlanForm
+from tui.widgets.plan_form import IDLE_TIMEOUT, Options, PlanForm
 
 ANYWHERE = "auto"
 """The device that says: wherever it fits."""
@@ -34,6 +34,7 @@ class EditScreen(PlanningScreen):
         "engine",
         "quantization",
         "device",
+        IDLE_TIMEOUT,
     )
     DO = "Apply"
 
@@ -62,17 +63,7 @@ class EditScreen(PlanningScreen):
         if view is None:
             self._refused(self._gone())
             return
-        replaced = (
-            "nothing runs now"
-            if not view.instances
-            else f"its {count(len(view.instances), 'instance')} are replaced one after another, "
-            "and requests under way finish"
-            if len(view.instances) > 1
-            else "its instance is replaced, and requests under way finish"
-        )
-        self.query_one("#what", Static).update(
-            Content.assemble("Edit ", (view.name, "bold $primary"), (f"   {replaced}", "dim"))
-        )
+        self._say_what(view, EditRequest())
         self._put_present(view, ())
         self._learn_about(view)
         self.query_one("#context_length").focus()
@@ -82,6 +73,7 @@ class EditScreen(PlanningScreen):
         """The plan of all its instances, as if they were gone."""
         view = self._present()
         request = self._request(view, options)
+        self._say_what(view, request)
         return await self.session.link.call(lambda box: box.plan_edit(view.id, request))
 
     async def do(self, options: Options) -> None:
@@ -92,8 +84,19 @@ class EditScreen(PlanningScreen):
             self._say(Content("nothing is changed yet: that is how it runs"))
             return
         await self.session.link.call(lambda box: box.edit(view.id, request))
-        self.notify(f"{view.name} is edited: its instances are being replaced.", markup=False)
+        goes_on = (
+            "nothing is replaced"
+            if _keeps_instances(request)
+            else "its instances are being replaced"
+        )
+        self.notify(f"{view.name} is edited: {goes_on}.", markup=False)
         self.leave(self.app.pop_screen)
+
+    def may(self, plan: PlanView, options: Options) -> bool:
+        """Where no instance changes, there need not be room for all of them anew."""
+        return _keeps_instances(self._request(self._present(), options)) or super().may(
+            plan, options
+        )
 
     def doing(self, plan: PlanView) -> str:
         """What goes on."""
@@ -122,18 +125,28 @@ class EditScreen(PlanningScreen):
                 engine=None if ask.engine == view.engine else ask.engine,
                 quantization=None if ask.quantization == view.quantization else ask.quantization,
                 device=None if (ask.device == CPU) == view.on_cpu else ask.device or ANYWHERE,
+                idle_timeout=form.options.idle_timeout,
             )
         )
 
     def _request(self, view: ServiceView, options: Options) -> EditRequest:
         context_length, slots = options.context_length, options.concurrency
+        idle = read_idle_timeout(options.idle_timeout or "")
         return EditRequest(
             context_length=None if context_length == view.context_length else context_length,
             concurrency=None if slots == view.slots else slots,
             engine=options.engine,
             quantization=options.quantization,
             device=options.device,
+            # Of an edit None means that it stays, and 0 that it never falls asleep.
+            idle_timeout_seconds=None if idle == view.idle_timeout_seconds else idle or 0.0,
         )
+
+    def _say_what(self, view: ServiceView, request: EditRequest) -> None:
+        what = Content.assemble(
+            "Edit ", (view.name, "bold $primary"), (f"   {_replaced(view, request)}", "dim")
+        )
+        self.query_one("#what", Static).update(what)
 
     def _put_present(self, view: ServiceView, quantizations: Sequence[str]) -> None:
         form = self.query_one(PlanForm)
@@ -143,7 +156,12 @@ class EditScreen(PlanningScreen):
         for name, number in (("context_length", view.context_length), ("concurrency", view.slots)):
             form.suggest(name, f"{number:,}, as it is")
         if not quantizations:
-            form.put(Options(context_length=view.context_length, concurrency=view.slots))
+            idle = shown_idle_timeout(view.idle_timeout_seconds)
+            form.put(
+                Options(
+                    context_length=view.context_length, concurrency=view.slots, idle_timeout=idle
+                )
+            )
 
     @work(exclusive=True, group="open")
     async def _learn_about(self, view: ServiceView) -> None:
@@ -168,6 +186,22 @@ class EditScreen(PlanningScreen):
 
     def _gone(self) -> NotFound:
         return NotFound("the service is gone: it was deleted", hint="escape goes back")
+
+
+def _replaced(view: ServiceView, request: EditRequest) -> str:
+    """What becomes of its instances."""
+    if not view.instances:
+        return "nothing runs now"
+    if request != EditRequest() and _keeps_instances(request):
+        return "for this no instance is replaced"
+    if len(view.instances) == 1:
+        return "its instance is replaced; requests under way finish first"
+    return f"its {len(view.instances)} instances are replaced one by one; requests finish first"
+
+
+def _keeps_instances(request: EditRequest) -> bool:
+    """Whether it changes nothing but terms, so that every instance stays."""
+    return request == EditRequest(idle_timeout_seconds=request.idle_timeout_seconds)
 
 
 def _stays(present: str, others: Sequence[str] | type[EngineName]) -> tuple[Value, ...]:

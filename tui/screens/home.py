@@ -12,13 +12,11 @@ from textual.widget import Widget
 from textual.widgets import DataTable
 
 from hydra_box.messages import ServiceView
+from tui.screens import lifecycle
 from tui.screens.attention import AttentionDialog
 from tui.screens.base import BoxScreen
 from tui.screens.delete import DeleteDialog
 from tui.screens.deploy import DeployScreen
-from tui.screens.edit import EditScreen
-from tui.screens.lifecycle import start_or_stop
-from tui.screens.scale import ScaleScreen
 from tui.screens.service import ServiceScreen
 from tui.screens.trial import TrialScreen
 from tui.widgets.attention_line import AttentionLine
@@ -96,12 +94,12 @@ class HomeScreen(BoxScreen):
     def action_scale(self) -> None:
         """Change how many instances the selected service has."""
         if view := self._current():
-            self.app.push_screen(ScaleScreen(view.id))
+            lifecycle.scale(self, view)
 
     def action_edit(self) -> None:
         """Change how the selected service runs."""
         if view := self._current():
-            self.app.push_screen(EditScreen(view.id))
+            lifecycle.edit(self, view)
 
     def action_delete(self) -> None:
         """Delete the selected service, once its name is typed."""
@@ -109,7 +107,7 @@ class HomeScreen(BoxScreen):
             self.app.push_screen(DeleteDialog(view))
 
     def action_start_or_stop(self) -> None:
-        """Start what is stopped or has failed, stop what runs."""
+        """Start what is stopped or has failed, wake what sleeps, stop what runs."""
         if view := self._current():
             self._start_or_stop(view)
 
@@ -134,4 +132,4 @@ class HomeScreen(BoxScreen):
 
     @work(group="start-or-stop")
     async def _start_or_stop(self, view: ServiceView) -> None:
-        await start_or_stop(self, view)
+        await lifecycle.start_or_stop(self, view)

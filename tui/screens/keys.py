@@ -13,13 +13,16 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
 from hydra_box.errors import DaemonUnreachable, HydraError
-from hydra_box.messages import CreatedKey, KeyView
+from hydra_box.messages import CreatedKey, EditKeyRequest, KeyView, UsageBy
 from hydra_box.shown.numbers import count
 from hydra_box.types import Event
 from tui.screens.base import BoxScreen
+from tui.screens.keys_edit import EditKeyDialog
 from tui.screens.keys_new import NewKeyDialog
 from tui.screens.keys_revoke import RevokeDialog
+from tui.screens.keys_rotate import RotateDialog
 from tui.screens.usage import UsageScreen
+from tui.screens.users import UsersScreen
 from tui.seen import is_seen
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.keys_draft import KeyDraft
@@ -32,15 +35,19 @@ _TELLING: Final = ("key.", "user.")
 
 
 class KeysScreen(BoxScreen):
-    """Every key: made, looked at and revoked here."""
+    """Every key: made, changed, disabled, rotated and revoked here."""
 
     TITLE_TEXT = "Keys"
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "New key"),
+        Binding("e", "edit", "Edit"),
+        Binding("space", "disable", "On/off", tooltip="disable, enable"),
+        Binding("o", "rotate", "Rotate", tooltip="give it a new secret"),
         Binding("x,delete", "revoke", "Revoke", key_display="x"),
-        Binding("v", "revoked", "Show/hide revoked"),
-        Binding("u", "usage", "Its usage"),
+        Binding("U", "users", "Users"),
+        Binding("v", "revoked", "Show/hide revoked", show=False),
+        Binding("u", "usage", "Its usage", show=False),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("r", "refresh", "Read again", show=False),
     ]
@@ -105,20 +112,32 @@ class KeysScreen(BoxScreen):
 
     def action_new(self) -> None:
         """Make a key."""
-        keys = (self._keys or {}).values()
-        taken = {key.name for key in keys if key.revoked_at is None}
         self.app.push_screen(
-            NewKeyDialog(self._draft, taken, keep=self._keep_draft, made=self._made)
+            NewKeyDialog(self._draft, self._taken(), keep=self._keep_draft, made=self._made)
         )
+
+    def action_edit(self) -> None:
+        """Change what the selected key may do."""
+        if key := self._live("edit"):
+            self.app.push_screen(EditKeyDialog(key, self._taken() - {key.name}))
+
+    def action_disable(self) -> None:
+        """Disable the selected key, or enable it again."""
+        if key := self._live("disable"):
+            self._disable(key, disabled=key.disabled_at is None)
+
+    def action_rotate(self) -> None:
+        """Give the selected key a new secret."""
+        if key := self._live("rotate"):
+            self.app.push_screen(RotateDialog(key))
+
+    def action_users(self) -> None:
+        """Whose keys they may be."""
+        self.app.push_screen(UsersScreen())
 
     def action_revoke(self) -> None:
         """Revoke the selected key, once that is confirmed."""
-        key = self._current()
-        if key is None:
-            self.notify("There is no key to revoke: n makes one.", severity="warning")
-        elif key.revoked_at is not None:
-            self.notify(f"{key.name} was revoked before.", severity="warning", markup=False)
-        else:
+        if key := self._live("revoke"):
             self.app.push_screen(RevokeDialog(key))
 
     async def action_usage(self) -> None:
@@ -126,7 +145,20 @@ class KeysScreen(BoxScreen):
         if key := self._current():
             await self.app.switch_mode("usage")
             if isinstance(usage := self.app.screen, UsageScreen):
-                usage.select_key(key.id)
+                usage.select(UsageBy.KEY, key.id)
+
+    @work(group="disable")
+    async def _disable(self, key: KeyView, *, disabled: bool) -> None:
+        request = EditKeyRequest(disabled=disabled)
+        try:
+            await self.session.link.call(lambda box: box.edit_key(key.id, request))
+        except HydraError as error:
+            self.tell(error)
+            return
+        done = "disabled: requests under way end" if disabled else "enabled"
+        if key.owner_disabled_at is not None and not disabled:
+            done = f"enabled, but its user {key.owner_name} is disabled: U shows users"
+        self.notify(f"The key {key.name} is {done}.", markup=False)
 
     def _look(self) -> None:
         if is_seen(self) and self.session.state.lost_at is None:
@@ -194,6 +226,21 @@ class KeysScreen(BoxScreen):
 
     def _current(self) -> KeyView | None:
         return (self._keys or {}).get(self.query_one(KeysTable).current_key or "")
+
+    def _live(self, to_what: str) -> KeyView | None:
+        """The selected key, if it was not revoked; else that is told."""
+        key = self._current()
+        if key is None:
+            self.notify(f"There is no key to {to_what}: n makes one.", severity="warning")
+        elif key.revoked_at is not None:
+            self.notify(f"{key.name} was revoked before.", severity="warning", markup=False)
+        else:
+            return key
+        return None
+
+    def _taken(self) -> set[str]:
+        """Names of keys that are not revoked."""
+        return {key.name for key in (self._keys or {}).values() if key.revoked_at is None}
 
     def _note(self, text: Content) -> None:
         self.query_one("#keys-note", Static).update(text)

@@ -1,4 +1,4 @@
-"""A key that was just made: the one time that its secret is shown."""
+"""A key that was just made or rotated: the one time that its secret is shown."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ class SecretDialog(Dialog):
         Binding("escape", "dismiss", "Close"),
     ]
 
-    def __init__(self, created: CreatedKey) -> None:
+    def __init__(self, created: CreatedKey, *, done: str = "is made") -> None:
         super().__init__()
         self._created = created
+        self._done = done
 
     def compose(self) -> ComposeResult:
         """The secret on a line of its own, so that a mouse can take it too."""
         created = self._created
         with Vertical(classes="dialog", id="secret-dialog") as box:
-            box.border_title = Content(f"The key {harmless(created.name)} is made")
+            box.border_title = Content(f"The key {harmless(created.name)} {self._done}")
             box.border_subtitle = "c: copy   escape: close"
             yield Static(Content.styled(created.key, "bold $text-success"), id="secret")
             yield Static(Content.styled("! It is not shown again: copy it now.", "$text-warning"))

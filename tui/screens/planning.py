@@ -89,6 +89,16 @@ class PlanningScreen(BoxScreen):
         """What goes on while ``do`` waits for the box."""
         raise NotImplementedError
 
+    def may(self, plan: PlanView, options: Options) -> bool:  # noqa: ARG002 - a subclass may ask
+        """Whether to go on with ``do``; else lead to what has to be done first."""
+        if plan.outcome is PlanOutcome.FITS:
+            return True
+        if plan.outcome is PlanOutcome.INSTALL_FIRST:
+            self.action_install()
+        elif self.query_one(PlanPane).alternatives:
+            self.query_one("#alternatives").focus()
+        return False
+
     def choosable(self, plan: PlanView) -> Sequence[Alternative]:
         """The alternatives that this form can say."""
         return plan.alternatives
@@ -278,7 +288,7 @@ class PlanningScreen(BoxScreen):
         options = self.query_one(PlanForm).options
         try:
             plan = await self._plan_now(options)
-            if plan is not None and self._may(plan):
+            if plan is not None and self.may(plan, options):
                 self._say(Content.styled(f"◐ {self.doing(plan)}", "$text-warning"))
                 await self.do(options)
         except HydraError as error:
@@ -287,12 +297,3 @@ class PlanningScreen(BoxScreen):
             self._carrying_out = False
             if self.is_attached:
                 self._tell_ready()
-
-    def _may(self, plan: PlanView) -> bool:
-        if plan.outcome is PlanOutcome.FITS:
-            return True
-        if plan.outcome is PlanOutcome.INSTALL_FIRST:
-            self.action_install()
-        elif self.query_one(PlanPane).alternatives:
-            self.query_one("#alternatives").focus()
-        return False

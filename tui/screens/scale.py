@@ -131,7 +131,8 @@ class ScaleScreen(BoxScreen):
         if view is not None:
             text = (
                 f"{view.name} has {count(view.desired_instances, 'instance')}, "
-                f"{view.ready_instances} ready, of {count(view.slots, 'slot')} each: "
+                f"{'asleep' if view.asleep else f'{view.ready_instances} ready'}, "
+                f"of {count(view.slots, 'slot')} each: "
                 f"{view.stats.requests_in_flight} requests in flight, "
                 f"{view.stats.requests_queued} waiting"
             )
@@ -215,6 +216,8 @@ def _verdict(view: ServiceView, plan: PlanView, target: int) -> tuple[str, str]:
         )
     if view.status is ServiceStatus.STOPPED:
         return f"● fits, and starts when {view.name} is started; {most}", "$text-success"
+    if view.asleep:
+        return f"● fits, and starts when {view.name} wakes; {most}", "$text-success"
     return f"● fits: {count(more, 'instance')} more; {most}", "$text-success"
 
 

@@ -17,11 +17,9 @@ from hydra_box.messages import ServiceView
 from hydra_box.types import Event
 from tui.following import follow_log
 from tui.samples import samples
+from tui.screens import lifecycle
 from tui.screens.base import BoxScreen
 from tui.screens.delete import DeleteDialog
-from tui.screens.edit import EditScreen
-from tui.screens.lifecycle import start_or_stop
-from tui.screens.scale import ScaleScreen
 from tui.screens.trial import TrialScreen
 from tui.seen import is_seen
 from tui.widgets import service_facts
@@ -83,8 +81,8 @@ class ServiceScreen(BoxScreen):
                 yield Static(id="condition")
                 yield Static("Basic information", classes="title")
                 yield Static(id="basic")
-                yield Static("Instances", classes="title")
-                yield Static(id="instances")
+                yield Static(id="servers-title", classes="title")
+                yield Static(id="servers")
             with Page(id="api"):
                 yield Static("Authentication", classes="title")
                 yield Static(service_facts.authentication())
@@ -137,11 +135,13 @@ class ServiceScreen(BoxScreen):
 
     def action_scale(self) -> None:
         """Change how many instances it has."""
-        self.app.push_screen(ScaleScreen(self._service_id))
+        if view := self._view:
+            lifecycle.scale(self, view)
 
     def action_edit(self) -> None:
         """Change how it runs."""
-        self.app.push_screen(EditScreen(self._service_id))
+        if view := self._view:
+            lifecycle.edit(self, view)
 
     def action_delete(self) -> None:
         """Delete it, once its name is typed."""
@@ -149,7 +149,7 @@ class ServiceScreen(BoxScreen):
             self.app.push_screen(DeleteDialog(view))
 
     def action_start_or_stop(self) -> None:
-        """Start what is stopped or has failed, stop what runs."""
+        """Start what is stopped or has failed, wake what sleeps, stop what runs."""
         if view := self._view:
             self._start_or_stop(view)
 
@@ -213,7 +213,8 @@ class ServiceScreen(BoxScreen):
         what.display = told is not None
         what.update(told or "")
         self.query_one("#basic", Static).update(service_facts.basic_information(view, self.session))
-        self.query_one("#instances", Static).update(service_facts.instances(view, self.session))
+        self.query_one("#servers-title", Static).update(service_facts.servers_title(view))
+        self.query_one("#servers", Static).update(service_facts.servers(view, self.session))
 
     def _happened(self, event: Event) -> None:
         if event.id and event.service_id == self._service_id:
@@ -253,4 +254,4 @@ class ServiceScreen(BoxScreen):
 
     @work(group="start-or-stop")
     async def _start_or_stop(self, view: ServiceView) -> None:
-        await start_or_stop(self, view)
+        await lifecycle.start_or_stop(self, view)

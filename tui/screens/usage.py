@@ -84,10 +84,10 @@ class UsageScreen(BoxScreen):
         """What was used meanwhile."""
         self._look()
 
-    def select_key(self, key_id: str) -> None:
-        """Show what one key used."""
-        self._go_to = row_key(key_id)
-        self.action_by(UsageBy.KEY)
+    def select(self, by: UsageBy, id: str) -> None:
+        """Show what one key or user used."""
+        self._go_to = row_key(id)
+        self.action_by(by)
 
     @on(DataTable.RowHighlighted)
     def _row_highlighted(self) -> None:

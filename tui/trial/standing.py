@@ -7,6 +7,8 @@ from hydra_box.types import Frozen, Modality, ServiceStatus
 from tui.trial.conversation import Problem
 
 CHATS = (Modality.TEXT, Modality.VISION)
+_SERVING = (ServiceStatus.RUNNING, ServiceStatus.SCALING)
+"""Instances or upstreams answer, or one that sleeps wakes for it."""
 
 
 class Standing(Frozen, frozen=True, kw_only=True):
@@ -28,13 +30,13 @@ def standing(view: ServiceView | None, name: str, *, connected: bool) -> Standin
     if view.modality not in CHATS:
         fact = f"{view.name} cannot chat: its model is for {view.modality.value}"
         return _never(fact, "its endpoint is reached with any OpenAI client")
-    if view.ready_instances or view.status is ServiceStatus.RUNNING:
+    if view.ready_instances or view.status in _SERVING:
         return Standing()
     return _not_running(view)
 
 
 def _not_running(view: ServiceView) -> Standing:
-    if view.status in (ServiceStatus.DEPLOYING, ServiceStatus.SCALING):
+    if view.status is ServiceStatus.DEPLOYING:
         doing = view.progress or "its instances start"
         return Standing(
             problem=Problem(

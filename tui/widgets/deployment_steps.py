@@ -12,7 +12,9 @@ from hydra_box.messages import InstanceView, ServiceView
 from hydra_box.shown.numbers import count
 from hydra_box.shown.text import harmless
 from hydra_box.types import DownloadState, Frozen, InstanceState, Machine, ServiceStatus
+from tui.spans import shown_idle_timeout
 from tui.widgets.progress import bar, transfer_text
+from tui.widgets.service_words import has_instances, healthy
 from tui.words import device
 
 S = InstanceState
@@ -33,7 +35,7 @@ _STYLES: Final = {
     Mark.TO_COME: "$text-muted",
     Mark.FAILED: "$text-error",
 }
-_FURTHEST: Final = (S.READY, S.STARTING, S.PENDING, S.BACKOFF, S.FAILED)
+_FURTHEST: Final = (S.READY, S.STARTING, S.ASLEEP, S.PENDING, S.BACKOFF, S.FAILED)
 """Of several instances the one that is furthest tells."""
 _ENDED: Final = {S.BACKOFF: "ended; it is started again by itself", S.FAILED: "gave up"}
 _LEFT: Final = (ServiceStatus.STOPPED, ServiceStatus.DELETING)
@@ -49,7 +51,9 @@ class Step(Frozen, frozen=True, kw_only=True):
 
 
 def steps(view: ServiceView, machine: Machine | None) -> tuple[Step, ...]:
-    """Files, start, loading up to the first token, ready."""
+    """Files, start, loading up to the first token, ready; or what upstreams there are."""
+    if not has_instances(view):
+        return (_upstreams(view),)
     return (_files(view), *_instance_steps(view, machine), _ready(view))
 
 
@@ -59,8 +63,10 @@ def steps_text(view: ServiceView, machine: Machine | None) -> Content:
 
 
 def is_ready(view: ServiceView) -> bool:
-    """Whether it answers."""
-    return view.ready_instances > 0
+    """Whether it answers, if only once it is awake."""
+    if view.status in _LEFT:
+        return False
+    return view.ready_instances > 0 or view.asleep or healthy(view) > 0
 
 
 def needs_help(view: ServiceView) -> bool:
@@ -98,6 +104,12 @@ def _files(view: ServiceView) -> Step:
 
 
 def _instance_steps(view: ServiceView, machine: Machine | None) -> tuple[Step, Step]:
+    if view.asleep:
+        after = shown_idle_timeout(view.idle_timeout_seconds)
+        return (
+            Step(title="Start", mark=Mark.DONE, told=f"asleep: nobody called it for {after}"),
+            Step(title="Load", mark=Mark.DONE, told="the next request has it loaded again"),
+        )
     start, load = _start_and_load(view, _furthest(view), machine)
     return Step(title="Start", mark=start[0], told=start[1]), Step(
         title="Load", mark=load[0], told=load[1]
@@ -133,11 +145,24 @@ def _placed(one: InstanceView, view: ServiceView, machine: Machine | None) -> st
 
 def _ready(view: ServiceView) -> Step:
     ready, wanted = view.ready_instances, view.desired_instances
+    if view.asleep:
+        return Step(title="Ready", mark=Mark.DONE, told="whenever it is called")
     if ready >= wanted and view.status is ServiceStatus.RUNNING:
         return Step(title="Ready", mark=Mark.DONE, told=f"{count(ready, 'instance')} answering")
     if ready:
         return Step(title="Ready", mark=Mark.DOING, told=f"{ready} of {wanted}; it answers already")
     return Step(title="Ready", mark=Mark.TO_COME)
+
+
+def _upstreams(view: ServiceView) -> Step:
+    """Of a service that nothing here serves."""
+    told = f"{healthy(view)} of {count(len(view.upstreams), 'upstream')} healthy"
+    marks = {
+        ServiceStatus.RUNNING: Mark.DONE,
+        ServiceStatus.DEPLOYING: Mark.DOING,
+        ServiceStatus.FAILED: Mark.FAILED,
+    }
+    return Step(title="Upstreams", mark=marks.get(view.status, Mark.TO_COME), told=told)
 
 
 def _furthest(view: ServiceView) -> InstanceView | None:

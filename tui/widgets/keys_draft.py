@@ -1,41 +1,37 @@
-"""What is typed for a new key, and the request that it makes: values in, values out."""
+"""What is typed for a key, and the request that it makes: values in, values out."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final
 
 from hydra_box.errors import InvalidRequest
-from hydra_box.messages import CreateKeyRequest
+from hydra_box.messages import CreateKeyRequest, EditKeyRequest, KeyView
 from hydra_box.types import Frozen, KeyLimits, QuotaPeriod, Scope, TokenQuota
+from tui.widgets.keys_values import (
+    LIMIT_FIELDS,
+    NEVER,
+    one_line,
+    read_expiry,
+    read_limit,
+    read_models,
+    read_name,
+    read_quota,
+    read_scopes,
+)
 from tui.widgets.keys_words import moment
-from tui.words import span
 
-LONGEST_NAME: Final = 64
-LONGEST_GLOB: Final = 128
-HIGHEST_LIMIT: Final = 10**12
-LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
-"""The last moment that has a date everywhere."""
-LIMIT_FIELDS: Final = KeyLimits.__struct_fields__
-NEVER: Final = "never"
-PRESETS: Final = (NEVER, "7d", "30d", "90d")
-
-_UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_SPAN: Final = re.compile(r"(\d{1,6})\s*(h|d|w|hours?|days?|weeks?)?", re.ASCII | re.IGNORECASE)
-_QUOTAS: Final = "type 100000, or 100000/day, /week or /month"
-_EXAMPLES: Final = "type never, 30d, 12h, 2w or a date like 2027-01-31"
-
-
-T = TypeVar("T")
+_REQUEST_NAMES: Final = {"expires": "expires_at", "denied": "denied_models"}
+"""Where a request does not call a field as the form does."""
 
 
 class KeyDraft(Frozen, frozen=True, kw_only=True):
-    """A new key as it stands in the form, each value as it was typed."""
+    """A key as it stands in the form, each value as it was typed."""
 
     name: str = ""
+    user: str = ""
+    """Whose it is, by name or id; empty: the box's owner."""
     scopes: tuple[Scope, ...] = (Scope.INFERENCE,)
     expires: str = NEVER
     models: str = ""
@@ -46,167 +42,71 @@ class KeyDraft(Frozen, frozen=True, kw_only=True):
     quota: str = ""
 
 
-def read_name(text: str, taken: Collection[str]) -> str:
-    """The key's name.
-
-    Raises:
-        InvalidRequest: it is no name, or another key that was not revoked has it.
-
-    """
-    name = text.strip()
-    if not name:
-        raise InvalidRequest("a key needs a name", hint="what will use it, like my-app")
-    if len(name) > LONGEST_NAME:
-        raise InvalidRequest(
-            f"the name has {len(name)} characters", hint=f"use at most {LONGEST_NAME}"
-        )
-    if not name.isprintable():
-        raise InvalidRequest("the name has characters that cannot be shown")
-    if name in taken:
-        raise InvalidRequest(
-            f"a key {name!r} is there already", hint="choose another name, or revoke it first"
-        )
-    return name
-
-
-def read_scopes(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
-    """The scopes.
-
-    Raises:
-        InvalidRequest: there is none.
-
-    """
-    if not scopes:
-        raise InvalidRequest("a key without a scope opens nothing", hint="choose one or both")
-    return scopes
-
-
-def read_expiry(text: str, now: float) -> float | None:
-    """When the key ends, in seconds since the epoch; None: never.
-
-    A number alone is days. A date is of the time zone of who types it, and means its beginning.
-
-    Raises:
-        InvalidRequest: it is none of what can be typed, or not in the future.
-
-    """
-    typed = text.strip().casefold()
-    if typed in ("", NEVER):
-        return None
-    if found := _SPAN.fullmatch(typed):
-        at = now + int(found[1]) * _UNITS[(found[2] or "d")[0]].total_seconds()
-    else:
-        at = _date(text.strip())
-    if at <= now:
-        raise InvalidRequest(f"{_told(at)} is over", hint="give a time in the future")
-    if at > LATEST:
-        raise InvalidRequest(f"{text.strip()} is too far away", hint=_EXAMPLES)
-    return at
-
-
-def told_expiry(at: float | None, now: float) -> str:
-    """What the typed expiry means."""
-    return "it never ends" if at is None else f"it ends at {moment(at)}, in {span(at - now)}"
-
-
-def read_models(text: str) -> tuple[str, ...]:
-    """The globs, in the order they were typed.
-
-    Raises:
-        InvalidRequest: one of them is too long, or cannot be shown.
-
-    """
-    globs = tuple(dict.fromkeys(one.strip() for one in text.split(",") if one.strip()))
-    for glob in globs:
-        if len(glob) > LONGEST_GLOB or not glob.isprintable():
-            raise InvalidRequest(
-                f"{glob[:20]!r}... is no glob of access names",
-                hint=f"use at most {LONGEST_GLOB} printable characters, like public/*",
-            )
-    return globs
-
-
-def read_limit(text: str) -> int | None:
-    """One limit; None: there is none.
-
-    Raises:
-        InvalidRequest: it is no number, or not from 1 to ``HIGHEST_LIMIT``.
-
-    """
-    typed = re.sub(r"[\s,_]", "", text)
-    if not typed:
-        return None
-    if not re.fullmatch(r"\d{1,20}", typed, re.ASCII):
-        raise InvalidRequest(f"{text.strip()!r} is no whole number", hint="empty: no limit")
-    if not 1 <= int(typed) <= HIGHEST_LIMIT:
-        raise InvalidRequest(
-            f"{int(typed):,} is no limit", hint=f"use 1 to {HIGHEST_LIMIT:,}; empty: no limit"
-        )
-    return int(typed)
-
-
-def read_quota(text: str) -> TokenQuota | None:
-    """Tokens in all, or a day, week or month; None: there is no quota.
-
-    Raises:
-        InvalidRequest: it is no number with or without a period.
-
-    """
-    number, slash, period = text.strip().casefold().partition("/")
-    tokens = read_limit(number)
-    if slash and period.strip() not in set(QuotaPeriod):
-        raise InvalidRequest(f"{period.strip()!r} is no period", hint=_QUOTAS)
-    if tokens is None:
-        if slash:
-            raise InvalidRequest(f"{text.strip()!r} is no quota", hint=_QUOTAS)
-        return None
-    return TokenQuota(tokens=tokens, period=QuotaPeriod(period.strip() or QuotaPeriod.TOTAL))
+def draft_of(key: KeyView) -> KeyDraft:
+    """A key as it would be typed; its end loses its seconds."""
+    limits = {name: getattr(key.limits, name) for name in LIMIT_FIELDS}
+    return KeyDraft(
+        name=key.name,
+        user=key.owner_name,
+        scopes=key.scopes,
+        expires=NEVER if key.expires_at is None else moment(key.expires_at),
+        models=", ".join(key.models),
+        denied=", ".join(key.denied_models),
+        quota=_typed_quota(key.quota),
+        **{name: "" if limit is None else f"{limit:,}" for name, limit in limits.items()},
+    )
 
 
 def read_draft(
     draft: KeyDraft, taken: Collection[str], now: float
 ) -> CreateKeyRequest | dict[str, str]:
-    """The request; or what is wrong, by field."""
-    problems: dict[str, str] = {}
+    """The request for a new key; or what is wrong, by field."""
+    values, problems = _read(draft, KeyDraft.__struct_fields__, taken, now)
+    if problems:
+        return problems
+    limits = KeyLimits(**{field: values.pop(field) for field in LIMIT_FIELDS})
+    return CreateKeyRequest(limits=limits, **values)
 
-    def get(field: str, read: Callable[[], T], otherwise: T) -> T:
+
+def read_changes(
+    draft: KeyDraft, before: KeyDraft, taken: Collection[str], now: float
+) -> EditKeyRequest | dict[str, str]:
+    """The request that makes of one draft the other; or what is wrong, by field.
+
+    What was left as it was is not read: it may say less than the key has, or be over by now.
+    """
+    changed = [
+        name for name in KeyDraft.__struct_fields__ if getattr(draft, name) != getattr(before, name)
+    ]
+    values, problems = _read(draft, changed, taken, now)
+    return problems or EditKeyRequest(**values)
+
+
+def _read(
+    draft: KeyDraft, fields: Collection[str], taken: Collection[str], now: float
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of these fields by their names in a request, and what is wrong by field."""
+    readers: dict[str, Callable[[], Any]] = {
+        "name": lambda: read_name(draft.name, taken),
+        "user": lambda: draft.user.strip() or None,
+        "scopes": lambda: read_scopes(draft.scopes),
+        "expires": lambda: read_expiry(draft.expires, now),
+        "models": lambda: read_models(draft.models),
+        "denied": lambda: read_models(draft.denied),
+        **{field: partial(read_limit, getattr(draft, field)) for field in LIMIT_FIELDS},
+        "quota": lambda: read_quota(draft.quota),
+    }
+    values, problems = {}, {}
+    for field in fields:
         try:
-            return read()
+            values[_REQUEST_NAMES.get(field, field)] = readers[field]()
         except InvalidRequest as error:
             problems[field] = one_line(error)
-            return otherwise
-
-    request = CreateKeyRequest(
-        name=get("name", lambda: read_name(draft.name, taken), ""),
-        scopes=get("scopes", lambda: read_scopes(draft.scopes), ()),
-        expires_at=get("expires", lambda: read_expiry(draft.expires, now), None),
-        models=get("models", lambda: read_models(draft.models), ()),
-        denied_models=get("denied", lambda: read_models(draft.denied), ()),
-        limits=KeyLimits(
-            **{
-                field: get(field, partial(read_limit, getattr(draft, field)), None)
-                for field in LIMIT_FIELDS
-            }
-        ),
-        quota=get("quota", lambda: read_quota(draft.quota), None),
-    )
-    return problems or request
+    return values, problems
 
 
-def one_line(error: InvalidRequest) -> str:
-    """Fact and hint beside a field."""
-    return f"{error.message}; {error.hint}" if error.hint else error.message
-
-
-def _date(text: str) -> float:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise InvalidRequest(f"{text!r} is no time", hint=_EXAMPLES) from None
-
-
-def _told(at: float) -> str:
-    try:
-        return moment(at)
-    except (ValueError, OverflowError, OSError):
-        return "that time"
+def _typed_quota(quota: TokenQuota | None) -> str:
+    if quota is None:
+        return ""
+    period = "" if quota.period is QuotaPeriod.TOTAL else f"/{quota.period}"
+    return f"{quota.tokens:,}{period}"

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Checkbox, Input, Label, Static
 
 from hydra_box.types import Scope
-from tui.widgets.keys_draft import PRESETS
+from tui.widgets.keys_values import PRESETS
 from tui.widgets.keys_words import may
 
 

@@ -61,15 +61,14 @@ def _lines(key: KeyView, services: Iterable[ServiceView], now: float) -> Iterato
     if denied := key.denied_models:
         yield Content(f"denied    {harmless(', '.join(denied))}: {told_matches(denied, services)}")
     yield Content(f"limits    {', '.join(limits(key.limits)) or 'none of its own'}")
-    if key.quota is not None:
-        yield Content(f"quota     {quota_and_use(key)}")
+    yield from _quota(key)
     made_by = f" by {harmless(key.created_by)}" if key.created_by else ""
     yield Content(
         f"created   {moment(key.created_at)} ({ago(key.created_at, now)}){made_by}, "
         f"last used {ago(key.last_used_at, now)}"
     )
     yield Content(f"expires   {_end(key.expires_at, now)}")
-    if key.previous_until is not None:
+    if key.previous_until is not None and key.previous_until > now:
         yield Content(f"rotated   its old secret opens until {_end(key.previous_until, now)}")
     for word, at in (("revoked", key.revoked_at), ("disabled", key.disabled_at)):
         if at is not None:
@@ -77,6 +76,14 @@ def _lines(key: KeyView, services: Iterable[ServiceView], now: float) -> Iterato
     if key.owner_disabled_at is not None:
         told = f"its user since {_end(key.owner_disabled_at, now)}"
         yield Content.styled(f"disabled  {told}", STYLES[state])
+
+
+def _quota(key: KeyView) -> Iterator[Content]:
+    if key.quota is None:
+        return
+    is_used_up = (key.quota_used_tokens or 0) >= key.quota.tokens
+    told = f"quota     {quota_and_use(key)}"
+    yield Content.styled(f"{told}: used up", "$text-warning") if is_used_up else Content(told)
 
 
 def _owner(key: KeyView) -> str:

@@ -23,6 +23,7 @@ from tui.words import ago
 
 _COLUMNS: Final = (
     Column(id="name", title="NAME", width=13, stretches=True),
+    Column(id="owner", title="USER", width=8, from_width=100),
     Column(id="masked", title="KEY", width=11),
     Column(id="state", title="STATE", width=10),
     Column(id="scopes", title="SCOPES", width=9),
@@ -55,6 +56,7 @@ def _row(key: KeyView, now: float) -> Row:
     tone = "dim" if state is KeyState.REVOKED else ""
     return {
         "name": Tinted(text=key.name, tone=tone),
+        "owner": Tinted(text=key.owner_name or key.owner_id, tone=tone),
         "masked": Tinted(text=key.masked, tone=tone),
         "state": Tinted(text=f"{MARKS[state]} {state.value}", tone=TONES[state]),
         "scopes": Tinted(text=scopes(key), tone=tone),

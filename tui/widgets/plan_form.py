@@ -18,6 +18,7 @@ from tui.widgets.plan_choice import AUTO, Choice, Value
 
 PUBLIC: Final = "public"
 ALLOWED: Final = "allowed"
+IDLE_TIMEOUT: Final = "idle_timeout_seconds"
 
 LABELS: Final = {
     "name": "Name",
@@ -29,10 +30,11 @@ LABELS: Final = {
     "quantization": "Quantisation",
     "device": "Device",
     "allow_code": "Its own code",
+    IDLE_TIMEOUT: "Idle timeout",
 }
 """Field to its label; the fields have the names that errors give them."""
 NUMBERS: Final = ("instances", "context_length", "concurrency")
-_PLACEHOLDERS: Final = {"instances": "1"}
+_PLACEHOLDERS: Final = {"instances": "1", IDLE_TIMEOUT: "never; 15m, 2h, 1d"}
 _VALUES: Final = {
     "public": (Value(key=None, text="own keys"), Value(key=PUBLIC, text="every key")),
     "engine": (AUTO, *(Value(key=one.value, text=one.value) for one in LOCAL_ENGINES)),
@@ -54,6 +56,8 @@ class Options(Frozen, frozen=True, kw_only=True):
     quantization: str | None = None
     device: str | None = None
     allow_code: bool = False
+    idle_timeout: str | None = None
+    """As it is typed: what is wrong with it is told like any other mistake."""
 
 
 class PlanForm(Container):
@@ -97,12 +101,14 @@ class PlanForm(Container):
             quantization=self._chosen("quantization"),
             device=self._chosen("device"),
             allow_code=self._chosen("allow_code") is not None,
+            idle_timeout=self._text(IDLE_TIMEOUT) or None,
         )
 
     def put(self, options: Options) -> None:
         """Have it say this, and tell nobody."""
         with self.prevent(Input.Changed):
-            self._put("name", options.name or "")
+            self._put("name", options.name)
+            self._put(IDLE_TIMEOUT, options.idle_timeout)
             for name in NUMBERS:
                 number: int | None = getattr(options, name)
                 self._put(name, "" if number is None else str(number))

@@ -8,33 +8,18 @@ from typing import Final
 from textual.content import Content
 from textual.widgets import Static
 
-from hydra_box.messages import InstanceView, ServiceView, UpstreamView
-from hydra_box.shown.numbers import count, duration
-from hydra_box.types import InstanceState
+from hydra_box.messages import ServiceView
+from hydra_box.shown.numbers import count
+from hydra_box.shown.text import harmless
 from tui.seen import is_seen
 from tui.session import Session, session_of
-from tui.state import BoxState
 from tui.widgets.progress import download_line
-from tui.words import (
-    STATE_MARKS,
-    STATUS_STYLES,
-    device,
-    gib,
-    instance_memory,
-    latency,
-    room,
-    short,
-    status,
-)
+from tui.widgets.service_lines import instance_line, upstream_line
+from tui.widgets.service_words import asleep, served, terms
+from tui.words import latency, short, status, status_style
 
-_MOST_INSTANCES: Final = 8
-STATE_STYLES: Final = {
-    InstanceState.READY: "$text-success",
-    InstanceState.FAILED: "$text-error",
-    InstanceState.BACKOFF: "$text-error",
-    InstanceState.STARTING: "$text-warning",
-    InstanceState.PENDING: "$text-warning",
-}
+_MOST_LINES: Final = 8
+"""Of instances and upstreams."""
 
 
 class ServicePane(Static):
@@ -75,56 +60,36 @@ def _nothing(others: bool) -> Content:
 
 
 def _lines(view: ServiceView, session: Session) -> Iterator[Content]:
+    about = "  ".join((view.access_name, *terms(view)))
     yield Content.assemble(
-        (view.name, "bold"),
-        "  ",
-        (status(view), STATUS_STYLES[view.status]),
-        f"  {view.access_name}",
+        (view.name, "bold"), "  ", (status(view), status_style(view)), f"  {about}"
     )
-    quantization = f" {view.quantization}" if view.quantization else ""
-    yield Content(f"{view.base_model}{quantization} on {view.engine}, {room(view)}")
+    yield Content(served(view))
     stats = view.stats
     yield Content(
         f"{count(stats.requests, 'request')}, {stats.requests_in_flight} in flight, "
         f"{stats.requests_queued} waiting, {short(stats.tokens_per_second)} tokens/s, "
         f"TTFT {latency(stats.last_ttft_seconds)}"
     )
+    yield from _condition(view)
+    lines = [
+        *(instance_line(one, view, session.state) for one in view.instances),
+        *(upstream_line(one) for one in view.upstreams),
+    ]
+    yield from lines[:_MOST_LINES]
+    if len(lines) > _MOST_LINES:
+        yield Content(f"and {len(lines) - _MOST_LINES} more: Enter shows them")
+
+
+def _condition(view: ServiceView) -> Iterator[Content]:
     if view.download is not None:
         yield download_line(view.download)
+    elif view.asleep:
+        yield Content.styled(asleep(view), "$primary")
     elif view.progress:
         yield Content.styled(f"◐ {view.progress}", "$text-warning")
     if view.reason:
-        fact, _, hint = view.reason.partition("; hint: ")
+        fact, _, hint = harmless(view.reason).partition("; hint: ")
         yield Content.styled(f"! {fact}", "$text-error")
         if hint:
             yield Content(f"  hint: {hint}")
-    for one in view.instances[:_MOST_INSTANCES]:
-        yield instance_line(one, view, session.state)
-    yield from (upstream_line(one) for one in view.upstreams[:_MOST_INSTANCES])
-    if len(view.instances) > _MOST_INSTANCES:
-        yield Content(f"and {len(view.instances) - _MOST_INSTANCES} more: Enter shows them")
-
-
-def upstream_line(one: UpstreamView) -> Content:
-    """An upstream: health, address, load."""
-    word, style = ("healthy", "$text-success") if one.healthy else ("not ready", "$text-error")
-    busy = f"{one.requests_in_flight}/{one.most_requests} busy"
-    return Content.assemble((f"● {word:<9} ", style), f"{one.base_url}  {one.model}  {busy}")
-
-
-def instance_line(one: InstanceView, view: ServiceView, state: BoxState) -> Content:
-    """An instance: state, device, load, memory measured and predicted, uptime."""
-    predicted, measured = instance_memory(one)
-    words = [
-        one.id.removeprefix(f"{view.name}-"),
-        device(one.device, state.machine),
-        f"{one.requests_in_flight}/{one.slots} busy",
-    ]
-    if measured:
-        words.append(f"{gib(measured)} GiB ({gib(predicted)} predicted)")
-    if one.uptime_seconds is not None:
-        words.append(f"up {duration(one.uptime_seconds + state.age_seconds(view))}")
-    if one.restarts:
-        words.append(count(one.restarts, "restart"))
-    mark = f"{STATE_MARKS[one.state]} {one.state.value:<8} "
-    return Content.assemble((mark, STATE_STYLES.get(one.state, "")), "  ".join(words))

@@ -12,14 +12,16 @@ from hydra_box.types import ServiceStatus
 from tui.seen import is_seen
 from tui.session import session_of
 from tui.widgets.live_table import Column, LiveTable, Row, Tinted
+from tui.widgets.service_words import has_instances, owner
 from tui.words import gib, latency, memory_bytes, ready, short, sparkline, status
 
 _COLUMNS: Final = (
     Column(id="name", title="NAME", width=13, stretches=True),
     Column(id="access_name", title="ACCESS NAME", width=22, from_width=120, stretches=True),
+    Column(id="owner", title="OWNER", width=8, from_width=150, stretches=True),
     Column(id="model", title="BASE MODEL", width=13, stretches=True),
     Column(id="engine", title="ENGINE", width=9, from_width=110),
-    Column(id="instances", title="READY", width=5, right=True),
+    Column(id="instances", title="READY", width=7, right=True),
     Column(id="status", title="STATUS", width=11),
     Column(id="requests", title="REQ", width=4, right=True),
     Column(id="speed", title="TOKENS/S", width=12),
@@ -83,13 +85,14 @@ def _row(view: ServiceView, speeds: Sequence[float]) -> Row:
         "name": view.name,
         "access_name": view.access_name,
         "model": view.base_model,
+        "owner": owner(view),
         "engine": view.engine.value,
         "instances": ready(view),
-        "status": Tinted(text=status(view), tone=TONES[view.status]),
+        "status": Tinted(text=status(view), tone="primary" if view.asleep else TONES[view.status]),
         "requests": f"{view.stats.requests_in_flight}{queued}",
         "speed": f"{short(speed):>4} {sparkline(speeds, _SPARK)}",
         "ttft": latency(view.stats.last_ttft_seconds),
-        "memory": gib(memory_bytes(view)),
+        "memory": gib(memory_bytes(view)) if has_instances(view) else "-",
     }
 
 

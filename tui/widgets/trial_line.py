@@ -8,12 +8,12 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hydra_box.messages import ServiceView
-from hydra_box.shown.numbers import count
 from hydra_box.shown.text import harmless
 from hydra_box.types import Modality
 from tui.trial.standing import Standing
 from tui.widgets.progress import download_line
-from tui.words import STATUS_STYLES, status
+from tui.widgets.service_words import has_instances, model, room
+from tui.words import status, status_style
 
 
 class TrialLine(Static):
@@ -47,7 +47,7 @@ def _lines(
 def _service(view: ServiceView, beside: Sequence[ServiceView]) -> Content:
     parts = [
         view.access_name,
-        f"{view.engine}, {count(view.slots, 'slot')} of {view.context_length:,} tokens",
+        f"{view.engine}, {room(view)}" if has_instances(view) else model(view),
     ]
     if view.modality is Modality.VISION:
         parts.insert(0, "ctrl+f: image")
@@ -56,6 +56,6 @@ def _service(view: ServiceView, beside: Sequence[ServiceView]) -> Content:
     return Content.assemble(
         (view.name, "bold"),
         "  ",
-        (status(view), STATUS_STYLES[view.status]),
+        (status(view), status_style(view)),
         f"  {'  '.join(parts)}",
     )

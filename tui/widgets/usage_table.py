@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from hydra_box.messages import UsageReport, UsageTotals
 from hydra_box.shown.text import harmless
-from hydra_box.shown.usage import tokens
+from hydra_box.shown.usage import tokens, told_cost
 from tui.widgets.live_table import Column, LiveTable, Row, Tinted
 from tui.widgets.usage_buckets import by_id
 
@@ -21,9 +21,11 @@ _COLUMNS: Final = (
     Column(id="name", title="NAME", width=14, stretches=True),
     Column(id="requests", title="REQUESTS", width=8, right=True),
     Column(id="failed", title="FAILED", width=7, right=True),
+    Column(id="refused", title="REFUSED", width=7, from_width=100, right=True),
     Column(id="prompt", title="PROMPT", width=9, right=True),
     Column(id="completion", title="COMPLETION", width=10, right=True),
     Column(id="tokens", title="TOKENS", width=12, from_width=100, right=True),
+    Column(id="cost", title="COST", width=10, from_width=120, right=True),
     Column(id="share", title="OF TOKENS", width=_BAR + 6),
 )
 
@@ -82,9 +84,11 @@ def _row(name: str, sums: UsageTotals, total: UsageTotals) -> Row:
         "name": name,
         "requests": f"{sums.requests:,}",
         "failed": Tinted(text=f"! {failed:,}", tone="warning") if failed else "0",
+        "refused": f"{sums.refused_requests:,}",
         "prompt": f"{sums.prompt_tokens:,}",
         "completion": f"{sums.completion_tokens:,}",
         "tokens": f"{tokens(sums):,}",
+        "cost": told_cost(sums.cost) or "-",
         "share": Tinted(text=f"{bar} {percent:>3} %", tone="primary"),
     }
     return cells
