@@ -53,9 +53,9 @@ async def usage_requests(
     """Single requests, in the order in which they ended.
 
     They end from ``since`` to before ``until``, in seconds since the epoch; without ``since``, in
-    two weeks. ``key`` is the id or name of a key, ``service`` the id or access name of a service;
-    both may be gone. As JSON: an object whose ``rows`` has a request on each line; as CSV: the
-    names of the columns, then a line for each. They are kept for the setting
+    two weeks. ``key`` is the id or name of a key, ``service`` the name, access name or id of a
+    service; both may be gone. As JSON: an object whose ``rows`` has a request on each line; as CSV:
+    the names of the columns, then a line for each. They are kept for the setting
     ``usage_requests_days``. An answer that is cut off is no complete answer of HTTP.
     """
     pages = await box.reports.requests(since, until, key=key, service=service)

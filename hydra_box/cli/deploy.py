@@ -13,7 +13,7 @@ from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put, say
 from hydra_box.cli.plan import show
 from hydra_box.cli.terms import Terms, price_of, terms_options
-from hydra_box.cli.upstream_options import Named, request_of, upstream_options
+from hydra_box.cli.upstream_options import Named, request_of, says_anything, upstream_options
 from hydra_box.cli.verb import Verb
 from hydra_box.messages import DeployRequest, UpstreamRequest
 
@@ -63,7 +63,8 @@ def deploy(
 ) -> None:
     """Deploy MODEL as a service: a catalog id (see `models list`), hf:org/repo, or a path.
 
-    What is not asked for is chosen; `plan` and --dry-run show it before.
+    What is not asked for is chosen; `plan` and --dry-run show it before. The price is the
+    catalog's, where it has one.
     """
     upstreams = _upstreams(asked)
     model = model if options.url or upstreams else absolute(model)
@@ -97,6 +98,6 @@ def deploy(
 def _upstreams(asked: Deployed) -> tuple[UpstreamRequest, ...]:
     if asked["upstream"] is not None:
         return (request_of(asked["upstream"], asked),)
-    if asked["upstream_model"] or asked["upstream_key_file"]:
+    if says_anything(asked):
         raise click.UsageError("give the upstream's address: --upstream URL")
     return ()

@@ -8,6 +8,7 @@ from typing import Any, Final, TypedDict, TypeVar
 
 import click
 
+from hydra_box.cli.finite import Finite
 from hydra_box.types import Price
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,9 +38,11 @@ class IdleTimeout(click.ParamType[float]):
             return value
         if value == "never":
             return 0.0
-        if not (span := _SPAN.fullmatch(value)):
+        span = _SPAN.fullmatch(value)
+        seconds = float(int(span[1]) * _SECONDS[span[2]]) if span else 0.0
+        if not seconds:
             self.fail(f"{value!r} is neither like 90s, 15m or 2h nor 'never'", param, ctx)
-        return float(int(span[1]) * _SECONDS[span[2]])
+        return seconds
 
 
 def terms_options(command: F) -> F:
@@ -69,11 +72,11 @@ _OPTIONS = (
     ),
     click.option(
         "--price-input",
-        type=float,
+        type=Finite(),
         metavar="X",
         help="What a million prompt tokens cost; with --price-output.",
     ),
     click.option(
-        "--price-output", type=float, metavar="Y", help="What a million answered tokens cost."
+        "--price-output", type=Finite(), metavar="Y", help="What a million answered tokens cost."
     ),
 )

@@ -10,6 +10,7 @@ from typing import Any, Final, TypedDict, TypeVar
 
 import click
 
+from hydra_box.cli.finite import Finite
 from hydra_box.errors import InvalidRequest
 from hydra_box.messages import UpstreamRequest
 
@@ -17,6 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 KEY_VARIABLE: Final = "HYDRA_BOX_UPSTREAM_KEY"
 STDIN: Final = "-"
+DEFAULT_WEIGHT: Final = 1.0
+DEFAULT_MOST_REQUESTS: Final = 64
 
 
 class Named(TypedDict):
@@ -57,6 +60,17 @@ def request_of(url: str, named: Named) -> UpstreamRequest:
     )
 
 
+def says_anything(named: Named) -> bool:
+    """Whether any of ``upstream_options`` was given, other than as it is without."""
+    return bool(
+        named["upstream_model"]
+        or named["upstream_key_file"]
+        or named["allow_private"]
+        or named["upstream_weight"] != DEFAULT_WEIGHT
+        or named["upstream_most_requests"] != DEFAULT_MOST_REQUESTS
+    )
+
+
 def read_key(file: str) -> str:
     """The key in a file."""
     try:
@@ -87,8 +101,8 @@ def _options(prefix: str) -> tuple[Callable[[F], F], ...]:
         click.option(
             f"--{prefix}weight",
             "upstream_weight",
-            type=float,
-            default=1.0,
+            type=Finite(),
+            default=DEFAULT_WEIGHT,
             show_default=True,
             metavar="W",
             help="Its share of the requests beside other upstreams.",
@@ -97,7 +111,7 @@ def _options(prefix: str) -> tuple[Callable[[F], F], ...]:
             f"--{prefix}most-requests",
             "upstream_most_requests",
             type=int,
-            default=64,
+            default=DEFAULT_MOST_REQUESTS,
             show_default=True,
             metavar="N",
             help="Given to it at once.",

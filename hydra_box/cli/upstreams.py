@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Unpack
 
 import click
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from hydra_box.cli import render_upstreams as render
 from hydra_box.cli.connection import connect
+from hydra_box.cli.finite import Finite
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put, say
 from hydra_box.cli.upstream_options import Named, read_key, request_of, upstream_options
@@ -43,7 +45,7 @@ def add(options: Options, service: str, address: str, **named: Unpack[Named]) ->
     Its key is read from a file, or from HYDRA_BOX_UPSTREAM_KEY, and kept by the box, unseen.
     """
     with connect(options) as client:
-        _show(options, client.add_upstream(service, request_of(address, named)))
+        _show(options, service, client.add_upstream(service, request_of(address, named)))
 
 
 @upstreams.command("list", cls=Verb, examples=("hydra-box upstreams list qwen2 --json",))
@@ -54,7 +56,7 @@ def list_upstreams(options: Options, service: str | None) -> None:
     with connect(options) as client:
         found = _by_service(client, service)
     if options.json:
-        emit({"upstreams": [one for views in found.values() for one in views]})
+        emit({"upstreams": [one for name, views in found.items() for one in _named(name, views)]})
         return
     put(render.upstreams(found))
 
@@ -67,7 +69,7 @@ def list_upstreams(options: Options, service: str | None) -> None:
 @click.option("--model", metavar="NAME", help="What the model is called there.")
 @click.option("--key-file", metavar="FILE", help="Has its new key; - reads it from stdin.")
 @click.option("--no-key", is_flag=True, help="It takes no key any more.")
-@click.option("--weight", type=float, metavar="W", help="Its share beside others.")
+@click.option("--weight", type=Finite(), metavar="W", help="Its share beside others.")
 @click.option("--most-requests", type=int, metavar="N", help="Given to it at once.")
 @click.pass_obj
 def edit(
@@ -94,7 +96,7 @@ def edit(
     if request == EditUpstreamRequest():
         raise click.UsageError("give at least one thing to change")
     with connect(options) as client:
-        _show(options, client.edit_upstream(service, id, request))
+        _show(options, service, client.edit_upstream(service, id, request))
 
 
 @upstreams.command(
@@ -122,7 +124,7 @@ def check(options: Options, service: str) -> None:
         ids = [one.id for one in client.upstreams(service)]
         views = tuple(client.check_upstream(service, id) for id in ids)
     if options.json:
-        emit({"upstreams": views})
+        emit({"upstreams": _named(service, views)})
     else:
         put(render.upstreams({service: views}))
 
@@ -133,8 +135,13 @@ def _by_service(client: Client, service: str | None) -> dict[str, tuple[Upstream
     return {view.name: view.upstreams for view in client.services()}
 
 
-def _show(options: Options, view: UpstreamView) -> None:
+def _named(service: str, views: tuple[UpstreamView, ...]) -> list[dict[str, object]]:
+    """Each with its service, by which it is edited and removed."""
+    return [{"service": service, **msgspec.structs.asdict(one)} for one in views]
+
+
+def _show(options: Options, service: str, view: UpstreamView) -> None:
     if options.json:
         emit(view)
     else:
-        put(render.upstreams({"": (view,)}))
+        put(render.upstreams({service: (view,)}))

@@ -62,7 +62,9 @@ class Of(TypedDict):
     "--requests", "singly", is_flag=True, help="Every single request, with --csv or --json."
 )
 @click.option("--key", metavar="NAME", help="Only requests with this key; with --requests.")
-@click.option("--service", metavar="NAME", help="Only those for this access name or service id.")
+@click.option(
+    "--service", metavar="NAME", help="Only those for this service: a name, access name or id."
+)
 @click.pass_obj
 def usage(
     options: Options,

@@ -14,7 +14,7 @@ from hydra_box.client import Client
 from hydra_box.errors import Conflict, DownloadFailed, EngineError, NotFound
 from hydra_box.messages import DeployRequest, DownloadView, ServiceView
 from hydra_box.shown.numbers import count, size
-from hydra_box.types import DownloadState, InstanceState, ServiceStatus
+from hydra_box.types import DownloadState, EngineName, InstanceState, ServiceStatus
 
 POLL_SECONDS: Final = 0.25
 
@@ -154,7 +154,11 @@ def _check_not_failed(view: ServiceView) -> None:
             f"the service {view.name} FAILED, its model could not be fetched: {fact}",
             hint=f"{hint}; {again}" if hint else again,
         )
-    logs = f"hydra-box logs {view.name} shows what its engine printed"
+    logs = (
+        f"hydra-box upstreams list {view.name} shows them all"
+        if view.engine is EngineName.UPSTREAM
+        else f"hydra-box logs {view.name} shows what its engine printed"
+    )
     raise EngineError(
         f"the service {view.name} FAILED, {_ready(view)} ready: {fact}",
         hint=f"{hint}; {logs}" if hint else logs,
@@ -162,6 +166,9 @@ def _check_not_failed(view: ServiceView) -> None:
 
 
 def _ready(view: ServiceView) -> str:
+    """Instances, or the upstreams of a service that only they serve."""
+    if view.engine is EngineName.UPSTREAM:
+        return f"{sum(one.healthy for one in view.upstreams)} of {len(view.upstreams)}"
     return f"{view.ready_instances} of {view.desired_instances}"
 
 

@@ -28,6 +28,7 @@ from hydra_box.plan.admission import (
 )
 from hydra_box.plan.quota import PeriodUse, brought_back, check_quota, start_uses, use, used
 from hydra_box.plan.usage import QuotaUse, period_of
+from hydra_box.plan.words import counted
 from hydra_box.types import ApiKey, KeyLimits, QuotaPeriod
 
 _NOTHING = KeyLoad()
@@ -105,8 +106,8 @@ class Admission:
         account = self._accounts.setdefault(caller.key_id, _Account())
         if account.at_door >= self._most_at_door:
             raise RateLimited(
-                f"the key {caller.name!r} has {account.at_door:,} requests under way, as many as "
-                "it may",
+                f"the key {caller.name!r} has {counted(account.at_door, 'request')} under way, "
+                "as many as it may",
                 hint="send the next one when one has ended; the setting key_concurrency_limit is "
                 "that number",
                 retry_after_seconds=UNDER_WAY_RETRY_SECONDS,

@@ -136,6 +136,13 @@ class Endpoint:
                     f"the service {access_name!r} is stopped{because}",
                     hint=f"hydra-box start {name}",
                 )
+            case ServiceStatus.FAILED if self.service.engine is EngineName.UPSTREAM:
+                fact, _, hint = because.partition("; hint: ")
+                return Unavailable(
+                    f"the service {access_name!r} has failed{fact}",
+                    hint=hint or f"hydra-box upstreams list {name} shows them all",
+                    retry_after_seconds=RETRY_AFTER_SECONDS,
+                )
             case ServiceStatus.FAILED:
                 return Unavailable(
                     f"the service {access_name!r} has failed{because}",

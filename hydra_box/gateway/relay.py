@@ -206,6 +206,8 @@ class Relay:
     def _keep_books(self, job: Job, outcome: Outcome, usage: Usage) -> None:
         if job.ticket is not None:
             self._admission.settle(job.ticket, usage.tokens)
+            # The answer that follows says what is left now, without what it had only reserved.
+            job.headers = self._admission.headers(job.caller)
         self._record(record_of(job, outcome, usage, time.time()))
 
 

@@ -33,8 +33,9 @@ def of_answer(status: int, headers: Mapping[str, str], text: bytes) -> Trouble |
     1. 429: it is at its limit.
     2. 401, 402, and a 404 that speaks of the model: it refuses us.
     3. A redirect, which is never followed, or a page that is no answer: the address is wrong.
-    4. 403, 408 and 5xx: it failed. A 403 may be about the key, or about what a filter in front of
-       it thinks of this one request, which must not keep it from all others.
+    4. 403, 404, 408 and 5xx: it failed. A 403 may be about the key, or about what a filter in front
+       of it thinks of this one request, and a 404 about the address, or about what this one request
+       needs; neither must keep it from all others at once.
     """
     trouble: Trouble | None = None
     if status == 429:
@@ -54,6 +55,11 @@ def of_answer(status: int, headers: Mapping[str, str], text: bytes) -> Trouble |
         trouble = _refused("its account has no credit left (its status was 402)", "add some there")
     elif status == 404 and _ABOUT_THE_MODEL.search(text):
         trouble = _refused("it has no such model (its status was 404)", f"{_EDIT} --model NAME")
+    elif status == 404:
+        trouble = broken(
+            "it has nothing at its address, or not for the requests (its status was 404); "
+            "hint: check its address; most end in /v1"
+        )
     elif status < 400:
         trouble = _no_answer(status)
     elif status == 408 or status >= 500:

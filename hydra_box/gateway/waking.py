@@ -53,7 +53,7 @@ def not_ready(endpoint: Endpoint, progress: str | None, now: float) -> Unavailab
     return Unavailable(
         f"the service {endpoint.access_name!r} is waking{f': {doing}' if doing else ''}; "
         f"asked {waited:.0f} s ago",
-        hint=f"try again in {again} seconds, or have it wait: the header Prefer: wait=60",
+        hint=f"try again in {again} s, or have it wait: the header Prefer: wait=60",
         retry_after_seconds=again,
     )
 

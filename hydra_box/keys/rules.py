@@ -58,7 +58,7 @@ def check_expiry(expires_at: float, now: float) -> None:
         told = f"{date(expires_at)}" if expires_at >= 0 else f"{expires_at:g} s"
         raise InvalidRequest(
             f"expires_at is {told}, and it is {date(now)} already",
-            hint="give a moment in the future, in seconds since 1970",
+            hint="give a moment in the future (in the API, in seconds since 1970)",
             param="expires_at",
         )
 
@@ -72,7 +72,7 @@ def check_grace(grace_seconds: float) -> None:
     """
     if not 0.0 <= grace_seconds <= LONGEST_GRACE_SECONDS:
         raise InvalidRequest(
-            f"grace_seconds is {grace_seconds:g}",
+            f"grace_seconds is {grace_seconds:,.12g}",
             hint=f"use 0 to {LONGEST_GRACE_SECONDS:,.0f}, which are 90 days",
             param="grace_seconds",
         )

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 
 from hydra_box.errors import RateLimited
+from hydra_box.plan.words import counted
 from hydra_box.types import Frozen, KeyLimits
 
 MINUTE_SECONDS = 60.0
@@ -77,7 +78,8 @@ def admit(name: str, load: KeyLoad, limits: KeyLimits, reservation: int, now: fl
     most = limits.concurrent_requests
     if most is not None and load.under_way >= most:
         raise RateLimited(
-            f"the key {name!r} has {load.under_way:,} requests under way, as many as it may",
+            f"the key {name!r} has {counted(load.under_way, 'request')} under way, "
+            "as many as it may",
             hint="send the next one when one has ended",
             retry_after_seconds=UNDER_WAY_RETRY_SECONDS,
         )

@@ -5,10 +5,12 @@ All four are counted whatever its quota is, so that an edit from days to months 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 
 from hydra_box.errors import InsufficientQuota
 from hydra_box.plan.usage import QuotaUse
+from hydra_box.plan.words import time_left
 from hydra_box.types import Frozen, QuotaPeriod, TokenQuota
 
 End = Callable[[QuotaPeriod, float], float]
@@ -99,12 +101,13 @@ def check_quota(
             retry_after_seconds=_LEAST_RETRY_SECONDS,
         )
     fact = f"{may} {when}, and has used {taken:,}"
-    raise_it = f"hydra-box keys edit {name} --quota TOKENS raises it"
+    per = "" if quota.period is QuotaPeriod.TOTAL else f"/{quota.period}"
+    raise_it = f"hydra-box keys edit {shlex.quote(name)} --quota TOKENS{per} raises it"
     if quota.period is QuotaPeriod.TOTAL:
         raise InsufficientQuota(fact, hint=raise_it)
     seconds = max(_LEAST_RETRY_SECONDS, int(end(quota.period, now) - now) + 1)
     raise InsufficientQuota(
         fact,
-        hint=f"the next {quota.period} begins in {seconds:,} s; {raise_it}",
+        hint=f"the next {quota.period} begins in {time_left(seconds)}; {raise_it}",
         retry_after_seconds=seconds,
     )

@@ -1,4 +1,4 @@
-"""Sizes and devices in words, for reasons and shortfalls."""
+"""Sizes, devices and times in words, for reasons and shortfalls."""
 
 from __future__ import annotations
 
@@ -51,3 +51,19 @@ def joined(words: Sequence[str]) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 instance``, ``2 instances``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def time_left(seconds: int) -> str:
+    """``40 s``, ``12 min``, ``8 h 50 min``, ``3 d 9 h``: rounded up, so that nobody is early."""
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = -(-seconds // 60)
+    if minutes < 24 * 60:
+        return _two(minutes // 60, "h", minutes % 60, "min")
+    hours = -(-seconds // 3600)
+    return _two(hours // 24, "d", hours % 24, "h")
+
+
+def _two(larger: int, unit: str, smaller: int, smaller_unit: str) -> str:
+    parts = ((larger, unit), (smaller, smaller_unit))
+    return " ".join(f"{number} {name}" for number, name in parts if number)

@@ -28,7 +28,7 @@ def check_idle_timeout(seconds: float | None) -> float | None:
     """
     if seconds is not None and not SHORTEST_IDLE_SECONDS <= seconds <= LONGEST_IDLE_SECONDS:
         raise InvalidRequest(
-            f"an idle timeout of {seconds:g} s is not possible",
+            f"an idle timeout of {seconds:,.12g} s is not possible",
             hint="use 1 second to 365 days",
             param="idle_timeout_seconds",
         )

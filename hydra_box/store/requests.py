@@ -22,7 +22,8 @@ _PAGE = (
     f"SELECT rowid AS number, {', '.join(_NAMES)} FROM requests "  # noqa: S608
     "WHERE (at, rowid) > (:after_at, :after_number) AND at < :until "
     "AND (:key IS NULL OR :key IN (key_id, key_name)) "
-    "AND (:service IS NULL OR :service IN (service_id, access_name)) "
+    "AND (:service IS NULL OR :service IN "
+    "(service_id, access_name, substr(access_name, instr(access_name, '/') + 1))) "
     "ORDER BY at, rowid LIMIT :limit"
 )
 
@@ -39,7 +40,7 @@ class RequestsPage(Frozen, frozen=True, kw_only=True):
     key: str | None = None
     """Id or name of the key that sent them; None: any."""
     service: str | None = None
-    """Id or access name of their service; None: any."""
+    """Name, access name or id of their service; None: any."""
     limit: int = 1000
 
 

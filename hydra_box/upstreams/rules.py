@@ -133,8 +133,10 @@ def check_most_requests(number: int) -> int:
 
     """
     if not 1 <= number <= MOST_REQUESTS:
+        # A huge number takes long to write out, and Python refuses the longest.
+        told = f"{number:,}" if number.bit_length() <= 64 else "a number of more than 64 bits"
         raise InvalidRequest(
-            "most_requests is not possible",
+            f"most_requests cannot be {told}",
             hint=f"use 1 to {MOST_REQUESTS:,}",
             param="most_requests",
         )

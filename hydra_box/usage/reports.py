@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import msgspec
@@ -120,7 +120,7 @@ class UsageReports:
             since: in seconds since the epoch; None: two weeks before ``until``.
             until: in seconds since the epoch; None: now.
             key: id or name of the key that sent them; None: any.
-            service: id or access name of the service; None: any.
+            service: name, access name or id of the service; None: any.
 
         Raises:
             InvalidRequest: ``since`` is not before ``until``, or one of them is no moment.
@@ -173,11 +173,15 @@ def _whole_hours(at: float) -> int:
 def _since(since: float, until: float) -> float:
     if _moment("since", since) >= until:
         raise InvalidRequest(
-            f"since ({since:.0f}) is not before until ({until:.0f})",
-            hint="both are in seconds since 1970, and until is now unless it is given",
+            f"since, {_date(since)}, is not before until, {_date(until)}",
+            hint="until is now unless it is given (in the API, both are in seconds since 1970)",
             param="since",
         )
     return since
+
+
+def _date(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _moment(name: str, value: float) -> float:

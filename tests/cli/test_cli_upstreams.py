@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hydra_box.cli import waiting
 from hydra_box.cli.upstream_options import KEY_VARIABLE
 from hydra_box.messages import UpstreamView
 from hydra_box.types import EngineName, ServiceStatus
@@ -85,6 +86,10 @@ def test_deploy_with_an_upstream(ask: Cli, fake: FakeBox, key_file: str) -> None
         (("--upstream", URL), "--upstream-model"),
         (("--upstream-model", "m"), "--upstream URL"),
         (("--upstream-key-file", "k"), "--upstream URL"),
+        (("--upstream-weight", "2"), "--upstream URL"),
+        (("--upstream-most-requests", "8"), "--upstream URL"),
+        (("--allow-private",), "--upstream URL"),
+        (("--upstream-weight", "nan"), "'nan' is not a number"),
     ],
 )
 def test_half_an_upstream(ask: Cli, words: tuple[str, ...], told: str) -> None:
@@ -99,7 +104,7 @@ def test_add(
     fake.says(f"POST {UPSTREAMS}", a_view())
     words = ("upstreams", "add", "r1", URL, "--model", "there")
     shown = ask(*words, "--key-file", key_file, "--weight", "2", "--most-requests", "8")
-    assert "up-0123456789ab  healthy  https://api.example.com/v1" in shown.out
+    assert "r1       up-0123456789ab  healthy  https://api.example.com/v1" in shown.out
     monkeypatch.setenv(KEY_VARIABLE, "sk-of-the-environment")
     assert ask(*words, "--json").json == plain(a_view())
     assert ask(*words, "--key-file", "-", input="sk-typed\n").status == 0
@@ -130,15 +135,39 @@ def test_list_and_check(ask: Cli, fake: FakeBox) -> None:
     assert shown[3] == "  it is down; hint: look"
     assert "unchecked" in shown[4]
     fake.says(f"POST {UPSTREAMS}/up-0123456789ab/check", a_view())
+    of_r1 = {"service": "r1", **plain(a_view())}
     fake.says(f"GET {UPSTREAMS}", [a_view()])
-    assert ask("upstreams", "check", "r1", "--json").json == {"upstreams": [plain(a_view())]}
+    assert ask("upstreams", "check", "r1", "--json").json == {"upstreams": [of_r1]}
     assert "healthy" in ask("upstreams", "check", "r1").out
     services = [a_service_view("r1", upstreams=(a_view(),)), a_service_view("none")]
     fake.says("GET /api/v1/services", services)
     assert ask("upstreams").out.splitlines()[1].startswith("r1 ")
-    assert ask("upstreams", "list", "--json").json == {"upstreams": [plain(a_view())]}
+    assert ask("upstreams", "list", "--json").json == {"upstreams": [of_r1]}
     fake.says("GET /api/v1/services", [])
     assert "no upstreams; hydra-box upstreams add" in ask("upstreams").out
+
+
+def test_waiting_counts_upstreams_where_nothing_else_serves(
+    ask: Cli, fake: FakeBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.0)
+    none: dict[str, Any] = {"desired_instances": 0, "ready_instances": 0, "instances": ()}
+    r1 = a_service_view("r1", engine=EngineName.UPSTREAM, upstreams=(a_view(),), **none)
+    bad = a_service_view(
+        "r1",
+        status=ServiceStatus.FAILED,
+        reason="it refuses the key; hint: edit it",
+        engine=EngineName.UPSTREAM,
+        upstreams=(a_view(healthy=False),),
+        **none,
+    )
+    fake.says("POST /api/v1/services", r1)
+    fake.says("GET /api/v1/services/r1", r1, bad)
+    assert "r1 is RUNNING: 1 of 1 ready" in ask("deploy", "r1", "--wait").err
+    failed = ask("deploy", "r1", "--wait")
+    assert failed.status == 7
+    assert "the service r1 FAILED, 0 of 1 ready: it refuses the key" in failed.err
+    assert "edit it; hydra-box upstreams list r1 shows them all" in failed.err
 
 
 def test_edit_and_remove(ask: Cli, fake: FakeBox, key_file: str) -> None:

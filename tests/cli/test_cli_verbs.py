@@ -215,7 +215,8 @@ def test_edit(ask: Cli, fake: FakeBox) -> None:
         nothing | {"idle_timeout_seconds": 0.0},
         nothing | {"price": {"input_per_million": 1.0, "output_per_million": 2.0}},
     ]
-    for half in (("--price-input", "1"), ("--idle-timeout", "soon"), ()):
+    no_price = ("--price-input", "nan", "--price-output", "1")
+    for half in (("--price-input", "1"), no_price, ("--idle-timeout", "0s"), ()):
         assert ask("edit", "a", *half).status == 2
 
 

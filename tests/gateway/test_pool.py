@@ -198,6 +198,24 @@ async def test_a_service_that_cannot_serve_says_why(
     assert (caught.value.hint or "").endswith("hydra-box start a") is (retry_after is None)
 
 
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        ("it refuses the key; hint: give it another", "give it another"),
+        ("it refuses the key", "hydra-box upstreams list a shows them all"),
+    ],
+)
+async def test_upstreams_that_failed_may_come_back_by_themselves(
+    pool: Pool, reason: str, hint: str
+) -> None:
+    service = msgspec.structs.replace(SERVICE, engine=EngineName.UPSTREAM)
+    pool.put_service(service, ServiceStatus.FAILED, reason)
+    with pytest.raises(Unavailable) as caught:
+        await pool.acquire(endpoint(pool))
+    assert caught.value.message == "the service 'u-1/a' has failed: it refuses the key"
+    assert (caught.value.hint, caught.value.retry_after_seconds) == (hint, 5)
+
+
 async def test_those_who_wait_learn_that_the_service_is_gone(pool: Pool) -> None:
     add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))

@@ -375,7 +375,7 @@ async def test_a_key_with_too_many_requests_at_once_is_429_and_others_go_on(
             assert response.headers["retry-after"] == "1"
             error = (await response.json())["error"]
         assert error["code"] == "rate_limit_exceeded"
-        assert "has 1 requests under way, as many as it may" in error["message"]
+        assert "has 1 request under way, as many as it may" in error["message"]
         other = await gateway.keys.create(CreateKeyRequest(name="other"), gateway.user)
         second = asyncio.create_task(gateway.ask(service, key=other.key))
         await until(lambda: gateway.pool.stats(service.id).requests_in_flight == 2, "both run")

@@ -167,6 +167,7 @@ async def test_connections_are_kept_and_one_that_is_gone_is_made_anew(gateway: G
         (saying(403), K.BROKEN, "refuses the key, or the requests"),
         (saying(402), K.REFUSED, "no credit"),
         (saying(404, {"error": {"message": "The model x does not exist"}}), K.REFUSED, "no such"),
+        (saying(404, {"error": {"message": "no such page"}}), K.BROKEN, "nothing at its address"),
         (saying(302, Location="http://127.0.0.1:9/v1"), K.REFUSED, "redirect"),
     ],
 )
@@ -232,7 +233,6 @@ async def test_a_redirect_is_followed_nowhere(gateway: Gateway) -> None:
         (400, "temperature must be a number", 400, "invalid_request"),
         (422, "n: is wrong", 400, "invalid_request"),
         (413, "too large", 413, "request_too_large"),
-        (404, "no such page", 404, "not_found"),
         (
             400,
             "This model's maximum context length is 100 tokens; the prompt has 120 tokens",

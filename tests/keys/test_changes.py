@@ -370,6 +370,7 @@ async def test_a_grace_has_an_end(keys: Keys, grace: float) -> None:
     with pytest.raises(InvalidRequest, match="grace_seconds is") as caught:
         await keys.rotate("laptop", grace)
     assert caught.value.param == "grace_seconds"
+    assert caught.value.message == f"grace_seconds is {grace:,.0f}"
 
 
 async def test_neither_secret_is_anywhere(keys: Keys, tmp_path: Path) -> None:

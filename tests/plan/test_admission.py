@@ -74,6 +74,12 @@ def test_without_limits_everything_is_admitted_and_nothing_is_kept() -> None:
             1,
         ),
         (
+            KeyLoad(under_way=1),
+            KeyLimits(concurrent_requests=1),
+            "the key 'k' has 1 request under way, as many as it may",
+            1,
+        ),
+        (
             KeyLoad(requests=Bucket(taken=4.0, at=100.0)),
             KeyLimits(requests_per_minute=4),
             "the key 'k' may take 4 requests a minute, and has taken 4",

@@ -50,15 +50,17 @@ def test_each_period_ends_at_its_own_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("period", "message", "seconds"),
+    ("period", "message", "seconds", "hint"),
     [
-        (QuotaPeriod.DAY, "a day, and has used 100", 86_401 - 100),
-        (QuotaPeriod.WEEK, "a week, and has used 100", 4 * 86_400 + 1 - 100),
-        (QuotaPeriod.MONTH, "a month, and has used 100", 31 * 86_400 + 1 - 100),
-        (QuotaPeriod.TOTAL, "in all, and has used 100", None),
+        (QuotaPeriod.DAY, "a day, and has used 100", 86_401 - 100, "begins in 23 h 59 min; "),
+        (QuotaPeriod.WEEK, "a week, and has used 100", 4 * 86_400 + 1 - 100, "begins in 4 d; "),
+        (QuotaPeriod.MONTH, "a month, and has used 100", 31 * 86_400 + 1 - 100, "begins in 31 d; "),
+        (QuotaPeriod.TOTAL, "in all, and has used 100", None, "hydra-box keys edit k "),
     ],
 )
-def test_a_refusal_says_until_when(period: QuotaPeriod, message: str, seconds: int | None) -> None:
+def test_a_refusal_says_until_when(
+    period: QuotaPeriod, message: str, seconds: int | None, hint: str
+) -> None:
     uses = use({}, 100, 100.0, end)
     error = refusal(TokenQuota(tokens=100, period=period), uses, 0, 100.0)
     assert error is not None
@@ -67,7 +69,9 @@ def test_a_refusal_says_until_when(period: QuotaPeriod, message: str, seconds: i
     assert error.retry_after_seconds == seconds
     assert (error.http_status, error.code) == (429, "insufficient_quota")
     assert error.hint is not None
-    assert "hydra-box keys edit k" in error.hint
+    assert hint in error.hint
+    per = "" if period is QuotaPeriod.TOTAL else f"/{period}"
+    assert f"hydra-box keys edit k --quota TOKENS{per} raises it" in error.hint
     assert refusal(TokenQuota(tokens=101, period=period), uses, 0, 100.0) is None
 
 

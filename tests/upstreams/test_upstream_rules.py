@@ -106,10 +106,18 @@ def test_weights(weight: float) -> None:
         check_weight(weight)
 
 
-@pytest.mark.parametrize("number", [0, -1, 10_001, 2**70])
-def test_numbers_of_requests(number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (0, "cannot be 0"),
+        (-1, "cannot be -1"),
+        (10_001, "cannot be 10,001"),
+        (2**70, "cannot be a number of more than 64 bits"),
+    ],
+)
+def test_numbers_of_requests(number: int, told: str) -> None:
     assert check_most_requests(1) == 1
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest, match=told):
         check_most_requests(number)
 
 

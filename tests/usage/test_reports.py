@@ -179,6 +179,13 @@ async def test_moments_that_are_none(
         await reports.requests(since, until, key=None, service=None)
 
 
+async def test_moments_in_the_wrong_order_are_told_as_dates(reports: UsageReports) -> None:
+    day = ("2099-01-01 00:00 UTC", "2098-12-31 00:00 UTC")
+    since = datetime(2099, 1, 1, tzinfo=UTC).timestamp()
+    with pytest.raises(InvalidRequest, match=f"since, {day[0]}, is not before until, {day[1]}"):
+        await reports.report(UsageBy.MODEL, UsagePer.DAY, since, since - DAY_SECONDS)
+
+
 REQUESTS = st.lists(
     st.builds(
         over,
@@ -252,4 +259,6 @@ async def test_an_export_is_of_two_weeks_and_of_whom_it_is_asked(
     assert await exported(reports, since=0) == [old, mine, other]
     assert await exported(reports, key="phone") == [other]
     assert await exported(reports, key="key-1", service="public/qwen2") == [mine]
+    assert await exported(reports, key="key-1", service="qwen2") == [mine]
+    assert await exported(reports, service="wen2") == []
     assert await exported(reports, service="public/none") == []
