@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hydra_box.cli.memory_bar import figure
 from hydra_box.cli.output import ago, style, table
-from hydra_box.messages import InstanceView, ServiceView
+from hydra_box.messages import LOCAL_USER_NAME, InstanceView, ServiceView
 from hydra_box.shown.numbers import duration
+from hydra_box.shown.spans import span
 from hydra_box.types import EngineName, InstanceState, Runtime, ServiceStatus
 
 _COLOURS: dict[str, str] = {
@@ -29,7 +30,7 @@ def state(word: ServiceStatus | InstanceState) -> str:
 
 
 def services(views: Sequence[ServiceView]) -> str:
-    """One line a service."""
+    """One line a service, and below it its terms, where they are set."""
     if not views:
         return "no services yet; hydra-box deploy demo --cpu makes one"
     headers = (
@@ -50,7 +51,25 @@ def services(views: Sequence[ServiceView]) -> str:
         )
         for view in views
     ]
-    return table(headers, rows, right=(2, 6, 7))
+    head, *lines = table(headers, rows, right=(2, 6, 7)).split("\n")
+    told = [(line, *_terms(view)) for line, view in zip(lines, views, strict=True)]
+    return "\n".join((head, *(line for lines in told for line in lines)))
+
+
+def _terms(view: ServiceView) -> Iterator[str]:
+    """Whose it is, if not the box's owner's, when it falls asleep, and what it costs."""
+    terms = []
+    if view.owner_name not in ("", LOCAL_USER_NAME):
+        terms.append(f"of {view.owner_name}")
+    if view.idle_timeout_seconds is not None:
+        terms.append(f"sleeps after {span(view.idle_timeout_seconds)}")
+    if view.price is not None:
+        terms.append(
+            f"{view.price.input_per_million:g} for a million prompt tokens, "
+            f"{view.price.output_per_million:g} for answered ones"
+        )
+    if terms:
+        yield style(f"  {'; '.join(terms)}", dim=True)
 
 
 def _ready(view: ServiceView) -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any, Final, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import click
 
 from hydra_box.cli.finite import Finite
+from hydra_box.shown.spans import NEVER, seconds_of
 from hydra_box.types import Price
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_SPAN: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Terms(TypedDict):
@@ -36,10 +33,9 @@ class IdleTimeout(click.ParamType[float]):
         """Seconds."""
         if isinstance(value, float):
             return value
-        if value == "never":
+        if value == NEVER:
             return 0.0
-        span = _SPAN.fullmatch(value)
-        seconds = float(int(span[1]) * _SECONDS[span[2]]) if span else 0.0
+        seconds = seconds_of(value)
         if not seconds:
             self.fail(f"{value!r} is neither like 90s, 15m or 2h nor 'never'", param, ctx)
         return seconds

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from hydra_box.errors import InvalidRequest
-from tui.spans import read_idle_timeout, shown_idle_timeout
+from hydra_box.shown.spans import span
+from tui.spans import read_idle_timeout
 
 
 @pytest.mark.parametrize(
@@ -34,10 +35,10 @@ def test_another_is_refused_at_its_field(text: str) -> None:
     [(None, "never"), (90.0, "90s"), (900.0, "15m"), (5400.0, "90m"), (172_800.0, "2d")],
 )
 def test_it_is_shown_as_it_is_typed(seconds: float | None, text: str) -> None:
-    assert shown_idle_timeout(seconds) == text
+    assert span(seconds) == text
     assert read_idle_timeout(text) == seconds
 
 
 def test_parts_of_a_second_are_shown_too() -> None:
-    assert shown_idle_timeout(1.5) == "1.5s"
+    assert span(1.5) == "1.5s"
     assert read_idle_timeout("1.5s") == 1.5

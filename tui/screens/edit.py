@@ -13,10 +13,11 @@ from textual.widgets import Static
 
 from hydra_box.errors import HydraError, NotFound
 from hydra_box.messages import EditRequest, PlanView, ServiceView
+from hydra_box.shown.spans import span
 from hydra_box.shown.text import harmless
 from hydra_box.types import CPU, Alternative, EngineName
 from tui.screens.planning import PlanningScreen
-from tui.spans import read_idle_timeout, shown_idle_timeout
+from tui.spans import read_idle_timeout
 from tui.widgets.plan_choice import Value
 from tui.widgets.plan_form import IDLE_TIMEOUT, Options, PlanForm
 
@@ -156,7 +157,7 @@ class EditScreen(PlanningScreen):
         for name, number in (("context_length", view.context_length), ("concurrency", view.slots)):
             form.suggest(name, f"{number:,}, as it is")
         if not quantizations:
-            idle = shown_idle_timeout(view.idle_timeout_seconds)
+            idle = span(view.idle_timeout_seconds)
             form.put(
                 Options(
                     context_length=view.context_length, concurrency=view.slots, idle_timeout=idle

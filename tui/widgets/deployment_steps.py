@@ -10,9 +10,9 @@ from textual.content import Content
 
 from hydra_box.messages import InstanceView, ServiceView
 from hydra_box.shown.numbers import count
+from hydra_box.shown.spans import span
 from hydra_box.shown.text import harmless
 from hydra_box.types import DownloadState, Frozen, InstanceState, Machine, ServiceStatus
-from tui.spans import shown_idle_timeout
 from tui.widgets.progress import bar, transfer_text
 from tui.widgets.service_words import has_instances, healthy
 from tui.words import device
@@ -105,7 +105,7 @@ def _files(view: ServiceView) -> Step:
 
 def _instance_steps(view: ServiceView, machine: Machine | None) -> tuple[Step, Step]:
     if view.asleep:
-        after = shown_idle_timeout(view.idle_timeout_seconds)
+        after = span(view.idle_timeout_seconds)
         return (
             Step(title="Start", mark=Mark.DONE, told=f"asleep: nobody called it for {after}"),
             Step(title="Load", mark=Mark.DONE, told="the next request has it loaded again"),

@@ -9,9 +9,9 @@ from textual.content import Content
 
 from hydra_box.messages import ServiceView
 from hydra_box.shown.numbers import count
+from hydra_box.shown.spans import span
 from hydra_box.shown.text import harmless
 from tui.session import Session
-from tui.spans import shown_idle_timeout
 from tui.widgets.progress import download_line
 from tui.widgets.service_lines import instance_line, upstream_lines
 from tui.widgets.service_words import asleep, callers, has_instances, healthy, owner, price
@@ -67,7 +67,7 @@ def _where_it_runs(view: ServiceView, session: Session) -> Iterator[tuple[str, s
 
 def _terms(view: ServiceView) -> Iterator[tuple[str, str]]:
     if view.idle_timeout_seconds is not None:
-        after = shown_idle_timeout(view.idle_timeout_seconds)
+        after = span(view.idle_timeout_seconds)
         yield "Idle timeout", f"{after} without a request, then it sleeps until the next"
     if view.price is not None:
         yield "Price", price(view.price)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from hydra_box.messages import LOCAL_USER_NAME, ServiceView
 from hydra_box.shown.numbers import count
+from hydra_box.shown.spans import span
 from hydra_box.shown.text import harmless
 from hydra_box.types import EngineName, Price
-from tui.spans import shown_idle_timeout
 
 
 def has_instances(view: ServiceView) -> bool:
@@ -60,7 +60,7 @@ def price(of: Price) -> str:
 
 def asleep(view: ServiceView) -> str:
     """Why it sleeps, and what ends that."""
-    after = shown_idle_timeout(view.idle_timeout_seconds)
+    after = span(view.idle_timeout_seconds)
     return f"asleep: nobody called it for {after}; the next request wakes it, or space"
 
 
@@ -69,4 +69,4 @@ def terms(view: ServiceView) -> Iterator[str]:
     if view.owner_name not in ("", LOCAL_USER_NAME):
         yield f"of {owner(view)}"
     if view.idle_timeout_seconds is not None:
-        yield f"sleeps after {shown_idle_timeout(view.idle_timeout_seconds)}"
+        yield f"sleeps after {span(view.idle_timeout_seconds)}"
