@@ -30,10 +30,17 @@ def test_the_rate_is_that_of_the_last_looks() -> None:
     assert rate.per_second() == 0
     rate.tokens += 30
     rate.look(102.0)
-    assert rate.per_second() == 15
+    assert rate.per_second() == 10
     for second in range(WINDOW_TICKS):
         rate.look(103.0 + second)
     assert rate.per_second() == 0
+
+
+def test_tokens_before_the_first_look_count() -> None:
+    rate = TokenRate()
+    rate.tokens += 40
+    rate.look(100.0)
+    assert rate.per_second() == 40
 
 
 def test_tokens_that_are_taken_back_make_no_negative_rate() -> None:
