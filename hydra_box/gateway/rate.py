@@ -23,8 +23,8 @@ class TokenRate:
 
     def look(self, now: float) -> None:
         """Note how many there are; ``now`` is in seconds of any clock that never goes back."""
-        if not self._looks:
-            # There were none when it was made, and that is a tick ago at the most.
+        if self.tokens and not self._looks:
+            # There were none when it was made, and that was a tick ago at the most.
             self._looks.append((now - TICK_SECONDS, 0))
         self._looks.append((now, self.tokens))
 

@@ -30,7 +30,7 @@ def test_the_rate_is_that_of_the_last_looks() -> None:
     assert rate.per_second() == 0
     rate.tokens += 30
     rate.look(102.0)
-    assert rate.per_second() == 10
+    assert rate.per_second() == 15
     for second in range(WINDOW_TICKS):
         rate.look(103.0 + second)
     assert rate.per_second() == 0
