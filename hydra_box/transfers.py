@@ -35,6 +35,7 @@ class Transfers:
         )
         self._fetches: dict[str, Fetch] = {}
         self._speeds: dict[str, Speed] = {}
+        self._stopping = False
 
     async def fetch(self, download: Download) -> None:
         """Return when every file of a download is in the cache, and has its checksum.
@@ -53,6 +54,8 @@ class Transfers:
             rate=self._rate,
         )
         self._fetches[download.id], self._speeds[download.id] = fetch, Speed()
+        if self._stopping:
+            fetch.stop()
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, fetch.run)
         finally:
@@ -64,7 +67,8 @@ class Transfers:
             fetch.stop()
 
     def stop_all(self) -> None:
-        """Have every fetch end soon."""
+        """Have every fetch end soon, and one that only begins at once."""
+        self._stopping = True
         for fetch in self._fetches.values():
             fetch.stop()
 

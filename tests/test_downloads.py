@@ -19,12 +19,13 @@ from hydra_box.library import Library
 from hydra_box.models.hub_cache import HubCache
 from hydra_box.models.hub_client import HubClient
 from hydra_box.models.wanted import Wanted
+from hydra_box.stoppable import Stopped
 from hydra_box.store import Store
 from hydra_box.transfers import Transfers
 from hydra_box.types import DownloadState, ModelFile, Service, WeightFormat
 from tests.fakes.hub import FakeHub
 from tests.models.tiny_gguf import write_tiny_gguf
-from tests.samples import a_service
+from tests.samples import a_download, a_service
 
 D = DownloadState
 REPOSITORIES = ("org/a", "org/b", "org/c")
@@ -200,3 +201,17 @@ def left_over(root: Path) -> list[Path]:
 def same_content(path: str, repository: Path) -> bool:
     (source,) = repository.iterdir()
     return Path(path).read_bytes() == source.read_bytes()
+
+
+async def test_what_begins_to_be_fetched_while_the_daemon_ends_is_stopped(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    cache = HubCache(tmp_path / "cache")
+    transfers = Transfers(cache=cache, settings=Settings(), environ=hub.environ())
+    transfers.stop_all()
+    try:
+        with pytest.raises(Stopped):
+            await transfers.fetch(a_download(repository="org/a"))
+    finally:
+        transfers.close()
+    assert hub.requests == []
