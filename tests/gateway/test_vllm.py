@@ -25,8 +25,10 @@ HELLO = [{"role": "user", "content": "What is your name?"}]
 VLLM = ENGINES[EngineName.VLLM]
 ENDLESS = 200
 """Tokens of an answer that nobody reads to its end."""
-TRIES = 10
+TRIES = 40
 """Now and then it has a whole answer ready before it sends the first event."""
+MOST_UNHEARD_TOKENS = 2
+"""Of a choice, after the last event that is sent of it."""
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +146,9 @@ async def test_a_client_that_leaves_ends_the_work_and_is_charged_for_it(
         prompt, completion = await grown(server, before)
         assert not one.estimated
         assert one.prompt_tokens * choices == prompt
-        assert received <= one.completion_tokens == completion
+        # On a busy machine it makes a token more of each after the last event that it sends.
+        assert received <= one.completion_tokens <= completion
+        assert completion <= one.completion_tokens + MOST_UNHEARD_TOKENS * choices
         if one.outcome is Outcome.CLIENT_GONE:
             assert completion < ENDLESS * choices
             return
