@@ -187,11 +187,11 @@ async def test_a_public_service_with_an_idle_timeout_is_deployed(
     open_console: OpenConsole, box: DemoBox
 ) -> None:
     client = box.running.client
-    with without(client, "shared"):
+    with without(client, "shared-idle"):
         async with open_console() as it:
             await to_options(it)
             await to_field(it, "name")
-            await it.type("shared")
+            await it.type("shared-idle")
             await to_field(it, "public")
             await it.press("right")
             await it.sees("◂ every key ▸")
@@ -202,8 +202,8 @@ async def test_a_public_service_with_an_idle_timeout_is_deployed(
             await it.sees("enter or F5")
             assert form(it).options.idle_timeout == "15m"
             await it.press("f5")
-            await it.sees("shared is ready")
+            await it.sees("shared-idle is ready")
             await it.press("enter")
             await it.sees("any user's keys may call it", "15m without a request")
-        view = client.service("shared")
+        view = client.service("shared-idle")
         assert (view.public, view.idle_timeout_seconds) == (True, 900.0)
