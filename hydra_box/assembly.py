@@ -33,6 +33,7 @@ from hydra_box.models.hub import Hub
 from hydra_box.models.hub_cache import HubCache, cache_directory
 from hydra_box.naps import Naps
 from hydra_box.placer import Placer
+from hydra_box.plan.energy import ShareEnergy
 from hydra_box.planner import Planner
 from hydra_box.pulling import Puller
 from hydra_box.sampler import Sampler
@@ -43,10 +44,7 @@ from hydra_box.supervisor import Supervisor
 from hydra_box.transfers import Transfers
 from hydra_box.types import Download, Service
 from hydra_box.upstreams import UpstreamKeys, Upstreams
-from hydra_box.usage import ShareEnergy, UsageBooks
-from hydra_box.usage.energy import EnergyMeter
-from hydra_box.usage.journal import UsageJournal
-from hydra_box.usage.reports import UsageReports
+from hydra_box.usage import EnergyMeter, UsageBooks, UsageJournal, UsageReports
 from hydra_box.users import Users
 
 

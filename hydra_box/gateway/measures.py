@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hydra_box.gateway.finished import Record
+from hydra_box.plan.energy import ShareEnergy
 from hydra_box.types import Frozen, Histogram, Outcome, RequestRecord
-
-ShareEnergy = Callable[[Sequence[RequestRecord]], Mapping[str, int]]
-"""Says how many millijoules each of the requests drew, by their ids."""
 
 TTFT_BOUNDS = (
     *(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),

@@ -5,9 +5,12 @@ Energy is whole millijoules here, so that what is shared out is exactly what was
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from hydra_box.types import Frozen
+from hydra_box.types import Frozen, RequestRecord
+
+ShareEnergy = Callable[[Sequence[RequestRecord]], Mapping[str, int]]
+"""Tells what each request, by its id, drew since the last time, in millijoules."""
 
 
 class Worked(Frozen, frozen=True, kw_only=True):

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from hydra_box.usage.books import ShareEnergy, UsageBooks
+from hydra_box.usage.books import UsageBooks
 from hydra_box.usage.energy import EnergyMeter
 from hydra_box.usage.journal import UsageJournal
 from hydra_box.usage.reports import UsageReports
 
-__all__ = ["EnergyMeter", "ShareEnergy", "UsageBooks", "UsageJournal", "UsageReports"]
+__all__ = ["EnergyMeter", "UsageBooks", "UsageJournal", "UsageReports"]

@@ -18,6 +18,7 @@ from hydra_box.config import Settings
 from hydra_box.errors import HydraError, InvalidRequest, StateError
 from hydra_box.local_zone import LocalZone
 from hydra_box.messages import Attention
+from hydra_box.plan.energy import ShareEnergy
 from hydra_box.plan.usage import (
     DAY_SECONDS,
     HOUR_SECONDS,
@@ -44,9 +45,6 @@ RETRY_SECONDS = 30.0
 TIDY_SECONDS = 3600.0
 
 STORED_LATER = "usage could not be stored; that is tried again"
-
-ShareEnergy = Callable[[Sequence[RequestRecord]], Mapping[str, int]]
-"""What each request, by its id, gets of the energy that was drawn since the last time."""
 
 
 def no_energy(requests: Sequence[RequestRecord]) -> Mapping[str, int]:  # noqa: ARG001
