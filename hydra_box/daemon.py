@@ -10,13 +10,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-import uvicorn
 import uvloop
-from litestar.types import ASGIApp
 
 from api.app import create_app
 from api.trust import Trusted
@@ -25,6 +22,7 @@ from hydra_box.assembly import assemble
 from hydra_box.box import Box
 from hydra_box.config import Paths, Settings, load_settings, resolve_paths
 from hydra_box.errors import ConfigError, HydraError
+from hydra_box.http_server import http_server
 from hydra_box.keys import KeyRing
 from hydra_box.sockets import listen, listen_privately, lock
 from hydra_box.supervisor import Supervisor
@@ -32,7 +30,6 @@ from hydra_box.supervisor import Supervisor
 log = logging.getLogger(__name__)
 
 KEY_FLUSH_SECONDS = 30.0
-CLOSE_CONNECTIONS_SECONDS = 2
 
 
 def run(host: str | None, port: int | None) -> int:
@@ -132,51 +129,6 @@ def _refuse_open_bind(host: str, box: Box) -> None:
             f"{host} can be reached from other machines, and this box has no key",
             hint="first start it on 127.0.0.1 and run: hydra-box keys create --name NAME",
         )
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn's server, told by the daemon instead of by signals."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the daemon, which decides what they mean."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell."""
-        await super().startup(sockets=sockets)
-        self.listening.set()
-
-
-@asynccontextmanager
-async def http_server(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
-    """An HTTP server on a socket, for as long as the block runs."""
-    config = uvicorn.Config(
-        app,
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Nobody stands between: what a client says of its address is not to be believed.
-        proxy_headers=False,
-        backlog=2048,
-        timeout_graceful_shutdown=CLOSE_CONNECTIONS_SECONDS,
-    )
-    server = _HttpServer(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        await server.listening.wait()
-        yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 async def _flush_keys(keys: KeyRing) -> None:

@@ -25,6 +25,7 @@ from hydra_box.engines.build_llama_cpp import build
 from hydra_box.engines.install_llama_cpp import Builder
 from hydra_box.engines.llama_cpp_distribution import LlamaCppDistribution
 from hydra_box.engines.runtimes import RuntimeManager
+from hydra_box.http_server import http_server
 from hydra_box.journal import Journal
 from hydra_box.messages import CreateKeyRequest
 from hydra_box.sockets import listen_privately
@@ -101,8 +102,8 @@ class LiveBox:
                 app = create_app(self.box)
                 await box.services.load()
                 async with (
-                    daemon.http_server(app, listener),
-                    daemon.http_server(Trusted(app), private),
+                    http_server(app, listener),
+                    http_server(Trusted(app), private),
                 ):
                     self._started.set_result(None)
                     await self._stop.wait()

@@ -18,12 +18,12 @@ from litestar.types import ASGIApp
 
 from api.openai import create_openai_handler
 from hydra_box.config import Settings
-from hydra_box.daemon import http_server
 from hydra_box.engines import DIALECTS
 from hydra_box.gateway.admission import Admission
 from hydra_box.gateway.channel import EngineChannel
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
+from hydra_box.http_server import http_server
 from hydra_box.keys import KeyRing
 from hydra_box.messages import CreateKeyRequest
 from hydra_box.store import Store

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from api.trust import Trusted
-from hydra_box.daemon import http_server
+from hydra_box.http_server import http_server
 from hydra_box.messages import CreateKeyRequest
 from hydra_box.types import Scope, ServiceStatus
 from tests.gateway.conftest import StartGateway

@@ -70,6 +70,9 @@ class LogView(Log, inherit_bindings=False):
         return max(20, self.size.width - self.scrollbar_size_vertical)
 
     def _write(self, lines: Iterable[str], *, to_end: bool) -> None:
+        # Lines may still come while the screen of the view is taken away.
+        if not self.is_attached:
+            return
         width = self._room()
         self._wrapped_at = width
         shown = (line for line in lines if is_shown(line, self._words, self._least))
