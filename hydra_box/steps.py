@@ -14,6 +14,7 @@ from hydra_box.instances import Instances
 from hydra_box.life import Lives
 from hydra_box.naps import Naps
 from hydra_box.plan import reconcile as plan
+from hydra_box.plan.ways import way_of
 from hydra_box.sleepers import Sleepers
 from hydra_box.types import Instance, InstanceState, Service
 
@@ -42,8 +43,6 @@ class Steps:
         self._files = files
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
-        self.started: dict[str, Service] = {}
-        """Instance to its service, as that was when its process was started."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Ends with an exception when a task broke: the daemon must end too."""
 
@@ -99,8 +98,15 @@ class Steps:
     def _start(self, instance: Instance, services: Mapping[str, Service]) -> None:
         again = instance.state is S.BACKOFF
         restarts = instance.restarts + 1 if again else instance.restarts
-        self._instances.change(instance.id, state=S.STARTING, restarts=restarts, retry_at=None)
-        service = self.started[instance.id] = services[instance.service_id]
+        service = services[instance.service_id]
+        self._instances.change(
+            instance.id,
+            state=S.STARTING,
+            restarts=restarts,
+            retry_at=None,
+            way=way_of(service),
+            may_sleep=service.idle_timeout_seconds is not None,
+        )
         self.begin(self._lives.live(instance.id, service), instance.id)
 
     def _sleep(self, instance: Instance) -> None:
@@ -127,7 +133,6 @@ class Steps:
     def _forget(self, instance: Instance) -> None:
         self._instances.forget(instance.id)
         self._sleepers.forget_instance(instance.id)
-        self.started.pop(instance.id, None)
         self._files.remove(instance.id)
 
     def _task_done(self, task: asyncio.Task[None]) -> None:

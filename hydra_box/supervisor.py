@@ -107,7 +107,7 @@ class Supervisor:
     def status_of(self, service: Service) -> ServiceStatus:
         """What a service is doing."""
         instances = self.instances_of(service.id)
-        old = plan.outdated(service, instances, self._steps.started)
+        old = plan.outdated(service, instances)
         asleep = self.is_asleep(service.id)
         return service_status(
             service,
@@ -128,8 +128,8 @@ class Supervisor:
     def progress(self, service_id: str) -> str | None:
         """What the first loading instance of a service is doing, in a few words."""
         for instance in self.instances_of(service_id):
-            if instance.state is S.STARTING:
-                return self._lives.progress(instance.id, self._steps.started[instance.id].engine)
+            if instance.state is S.STARTING and instance.way is not None:
+                return self._lives.progress(instance.id, instance.way.engine)
         return None
 
     # --- what others ask -------------------------------------------------------
@@ -219,15 +219,13 @@ class Supervisor:
             instances,
             now=now,
             waiting={one.id for one in services if self._missing(one)},
-            started=self._steps.started,
             sleep=self._sleep(instances),
         )
 
     def _sleep(self, instances: Collection[Instance]) -> Sleep:
-        engines, started = self._naps.engines(), self._steps.started
         return Sleep(
             services=self._sleepers.asleep(),
-            in_place=sleeps_in_place(instances, started, engines),
+            in_place=sleeps_in_place(instances, self._naps.engines()),
             ending=self._sleepers.ending(),
         )
 

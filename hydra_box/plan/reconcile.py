@@ -6,10 +6,11 @@ desired one; carried out, they are not asked for again, and at the end of the wa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from hydra_box.plan.lifecycle import COUNTS_AS_WANTED, HAS_PROCESS, waits_for_room
 from hydra_box.plan.sleep import AWAKE, Sleep
+from hydra_box.plan.ways import runs_like, way_of
 from hydra_box.types import DesiredState, Frozen, Instance, InstanceState, Service
 
 S = InstanceState
@@ -84,7 +85,6 @@ def reconcile(
     *,
     now: float,
     waiting: Collection[str] = (),
-    started: Mapping[str, Service] = {},
     sleep: Sleep = AWAKE,
 ) -> list[Action]:
     """What has to be done so that ``instances`` become what ``services`` ask for.
@@ -98,7 +98,6 @@ def reconcile(
         instances: the actual state.
         now: Unix time.
         waiting: ids of services whose models are not here yet; they get no instance before.
-        started: id of an instance to its service, as that was when its process was started.
         sleep: who sleeps. Such a service keeps no process but those that sleep in place.
     """
     services = list(services)
@@ -111,7 +110,7 @@ def reconcile(
             actions += _end(instance)
     for service in services:
         ours = by_service[service.id]
-        old = outdated(service, ours, started)
+        old = outdated(service, ours)
         if service.id in sleep.services:
             actions += _rest(service, ours, old, sleep)
             continue
@@ -125,26 +124,11 @@ def reconcile(
     ]
 
 
-def outdated(
-    service: Service, instances: Iterable[Instance], started: Mapping[str, Service]
-) -> frozenset[str]:
+def outdated(service: Service, instances: Iterable[Instance]) -> frozenset[str]:
     """The ids of a service's instances that run (or last ran) otherwise than it now wants."""
-    wanted = _way_of_running(service)
+    wanted = way_of(service)
     return frozenset(
-        one.id
-        for one in instances
-        if one.id in started and _way_of_running(started[one.id]) != wanted
-    )
-
-
-def _way_of_running(service: Service) -> tuple[object, ...]:
-    """All of a service that a running process of it cannot take over."""
-    return (
-        service.engine,
-        service.model_path,
-        service.context_length,
-        service.slots,
-        service.on_cpu,
+        one.id for one in instances if one.way is not None and not runs_like(one.way, wanted)
     )
 
 

@@ -66,22 +66,20 @@ def seconds_to_sleep(
 
 def sleeps_in_place(
     instances: Collection[Instance],
-    started: Mapping[str, Service],
     engines: Collection[EngineName],
 ) -> frozenset[str]:
     """The ids of the instances whose processes can give their GPUs back and stay.
 
     Args:
         instances: of every service.
-        started: id of an instance to its service, as that was when its process was started.
         engines: those with a sleep mode.
     """
     return frozenset(
         one.id
         for one in instances
-        if (service := started.get(one.id)) is not None
-        and service.engine in engines
-        and service.idle_timeout_seconds is not None
+        if one.way is not None
+        and one.way.engine in engines
+        and one.may_sleep
         and one.placement is not None
         and one.device != CPU
     )

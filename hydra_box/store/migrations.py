@@ -249,7 +249,24 @@ def m005_maas(db: sqlite_utils.Database) -> None:
     """)
 
 
-STEPS = (m001_first_tables, m002_plans, m003_models, m004_console, m005_maas)
+def m006_appliance(db: sqlite_utils.Database) -> None:
+    """What a daemon needs to take over the engines of another, and to go back from an edit."""
+    db.executescript("""
+        ALTER TABLE services ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE services ADD COLUMN previous TEXT;
+        ALTER TABLE instances ADD COLUMN way TEXT;
+        ALTER TABLE instances ADD COLUMN may_sleep INTEGER NOT NULL DEFAULT 0;
+    """)
+
+
+STEPS = (
+    m001_first_tables,
+    m002_plans,
+    m003_models,
+    m004_console,
+    m005_maas,
+    m006_appliance,
+)
 """Every migration, oldest first."""
 
 MIGRATIONS = Migrations("hydra_box")

@@ -65,6 +65,7 @@ from hydra_box.types.services import (
     Service,
     ServiceStatus,
     User,
+    Way,
 )
 from hydra_box.types.upstreams import Upstream
 from hydra_box.types.usage import NANOS, Outcome, Price, RequestRecord
@@ -135,6 +136,7 @@ __all__ = [
     "Transfer",
     "Upstream",
     "User",
+    "Way",
     "WeightFile",
     "WeightFormat",
 ]

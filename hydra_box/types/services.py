@@ -55,6 +55,21 @@ class User(Frozen, frozen=True, kw_only=True):
     """Since when none of its keys opens anything."""
 
 
+class Way(Frozen, frozen=True, kw_only=True):
+    """How a service's instances run: all of it that a running process cannot take over.
+
+    Each is the field of ``Service`` of that name.
+    """
+
+    engine: EngineName
+    model_path: str
+    quantization: str | None = None
+    context_length: int
+    slots: int
+    on_cpu: bool = False
+    download_id: str | None = None
+
+
 class Service(Frozen, frozen=True, kw_only=True):
     """A named endpoint that should exist: the desired state, one row."""
 
@@ -85,6 +100,10 @@ class Service(Frozen, frozen=True, kw_only=True):
     idle_timeout_seconds: float | None = None
     """Without a request for so long it falls asleep, and the next one wakes it; None: never."""
     price: Price | None = None
+    priority: int = 0
+    """0 to 100: after a start of the machine, services of a higher one come back first."""
+    previous: Way | None = None
+    """What an edit replaced: kept until the new way has served, gone back to if it never does."""
     desired_state: DesiredState
     created_at: float
 
@@ -115,6 +134,10 @@ class Instance(Frozen, frozen=True, kw_only=True):
     process_created_at: float | None = None
     """The process's own start time; with the pid it names the process for good."""
     runtime_id: str | None = None
+    way: Way | None = None
+    """As its service was when its process was started; None: it never had one."""
+    may_sleep: bool = False
+    """Whether its process was started so that it can give its GPUs back and stay."""
     ready_at: float | None = None
     restarts: int = 0
     """How often its process was started again after it had died."""

@@ -25,6 +25,7 @@ from hydra_box.plan.reconcile import (
     reconcile,
 )
 from hydra_box.plan.sleep import Sleep
+from hydra_box.plan.ways import way_of
 from hydra_box.types import DesiredState, EngineName, Instance, InstanceState, Service
 from tests.samples import a_service, an_instance
 
@@ -157,11 +158,14 @@ def _replacing(
     desired: int, states: dict[str, InstanceState], **changes: object
 ) -> tuple[Service, list[Instance], list[Action]]:
     service = msgspec.structs.replace(EDITED, desired_instances=desired)
-    instances = [msgspec.structs.replace(one, **changes) for one in _named(states)]
-    started = {one.id: service if one.id.startswith(NEW) else a_service() for one in instances}
+    named = [msgspec.structs.replace(one, **changes) for one in _named(states)]
+    ways = {one.id: way_of(service if one.id.startswith(NEW) else a_service()) for one in named}
     # What is pending was never started.
-    started = {one.id: started[one.id] for one in instances if one.state is not S.PENDING}
-    return service, instances, reconcile([service], instances, now=100.0, started=started)
+    instances = [
+        one if one.state is S.PENDING else msgspec.structs.replace(one, way=ways[one.id])
+        for one in named
+    ]
+    return service, instances, reconcile([service], instances, now=100.0)
 
 
 @pytest.mark.parametrize(
@@ -232,17 +236,17 @@ def test_what_waits_for_room_gets_it_from_the_outdated(
     ],
 )
 def test_what_a_running_process_cannot_take_over(changes: dict[str, object]) -> None:
-    instance = an_instance("a", state=S.READY)
     edited = msgspec.structs.replace(a_service(), **changes)
-    started = {"a": a_service()}
-    assert reconcile([edited], [instance], now=0.0, started=started) == [_drain("a")]
-    assert reconcile([edited], [instance], now=0.0, started={"a": edited}) == []
+    old = an_instance("a", state=S.READY, way=way_of(a_service()))
+    new = an_instance("a", state=S.READY, way=way_of(edited))
+    assert reconcile([edited], [old], now=0.0) == [_drain("a")]
+    assert reconcile([edited], [new], now=0.0) == []
 
 
 def test_what_does_not_matter_to_a_process_replaces_none() -> None:
-    started = {"a": a_service()}
     changed = a_service(desired_instances=1, quantization="Q8_0", download_id="dl-1", public=False)
-    assert reconcile([changed], [an_instance("a", state=S.READY)], now=0.0, started=started) == []
+    instance = an_instance("a", state=S.READY, way=way_of(a_service()))
+    assert reconcile([changed], [instance], now=0.0) == []
 
 
 # --- sleep --------------------------------------------------------------------
@@ -259,8 +263,13 @@ def _resting(
         ending=frozenset(known.get("ending", ())),
     )
     old = a_service(context_length=512)
-    started = {id: old if id in known.get("outdated", ()) else service for id in states}
-    return reconcile([service], _named(states), now=100.0, started=started, sleep=sleep)
+    instances = [
+        msgspec.structs.replace(
+            one, way=way_of(old if one.id in known.get("outdated", ()) else service)
+        )
+        for one in _named(states)
+    ]
+    return reconcile([service], instances, now=100.0, sleep=sleep)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +344,6 @@ class World(RuleBasedStateMachine):
         self.made = 0
         self.services: dict[str, Service] = {}
         self.instances: dict[str, Instance] = {}
-        self.started: dict[str, Service] = {}
         self.asleep: set[str] = set()
         self.ending: set[str] = set()
 
@@ -480,7 +488,6 @@ class World(RuleBasedStateMachine):
             self.services.values(),
             list(self.instances.values()),
             now=self.now,
-            started=self.started,
             sleep=Sleep(
                 services=frozenset(self.asleep),
                 in_place=frozenset(id for id in self.instances if id.endswith(PLACES)),
@@ -489,7 +496,7 @@ class World(RuleBasedStateMachine):
         )
 
     def _outdated(self, service: Service) -> frozenset[str]:
-        return outdated(service, self._of(service), self.started)
+        return outdated(service, self._of(service))
 
     def _counts(self, actions: list[Action]) -> Counter[Action]:
         return Counter(action for action in actions if not isinstance(action, CreateInstance))
@@ -506,8 +513,8 @@ class World(RuleBasedStateMachine):
                 new = an_instance(f"i-{self.made}", service_id=id, created_at=float(self.made))
                 self.instances[new.id] = new
             case StartInstance(instance_id=id):
-                self._change(self.instances[id], state=S.STARTING, retry_at=None)
-                self.started[id] = self.services[self.instances[id].service_id]
+                way = way_of(self.services[self.instances[id].service_id])
+                self._change(self.instances[id], state=S.STARTING, retry_at=None, way=way)
             case DrainInstance(instance_id=id):
                 self._leave(self.instances[id], S.DRAINING)
             case SleepInstance(instance_id=id):

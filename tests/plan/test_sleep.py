@@ -17,6 +17,7 @@ from hydra_box.plan.sleep import (
     sleeps_in_place,
     why_not_in_ram,
 )
+from hydra_box.plan.ways import way_of
 from hydra_box.types import (
     CPU,
     Accelerator,
@@ -125,24 +126,25 @@ def _placement(*devices: str, weights: int = 10 * GIB) -> Placement:
 
 
 @pytest.mark.parametrize(
-    ("started", "changes", "in_place"),
+    ("engine", "may_sleep", "changes", "in_place"),
     [
-        ({"engine": EngineName.VLLM, "idle_timeout_seconds": 60.0}, {}, True),
-        ({"engine": EngineName.LLAMA_CPP, "idle_timeout_seconds": 60.0}, {}, False),
-        # It was started before it had an idle timeout, so that its process cannot.
-        ({"engine": EngineName.VLLM}, {}, False),
-        ({"engine": EngineName.VLLM, "idle_timeout_seconds": 60.0}, {"device": CPU}, False),
-        ({"engine": EngineName.VLLM, "idle_timeout_seconds": 60.0}, {"placement": None}, False),
+        (EngineName.VLLM, True, {}, True),
+        (EngineName.LLAMA_CPP, True, {}, False),
+        # It was started before its service had an idle timeout, so that its process cannot.
+        (EngineName.VLLM, False, {}, False),
+        (EngineName.VLLM, True, {"way": None}, False),
+        (EngineName.VLLM, True, {"device": CPU}, False),
+        (EngineName.VLLM, True, {"placement": None}, False),
     ],
 )
 def test_which_processes_can_sleep(
-    started: dict[str, Any], changes: dict[str, Any], in_place: bool
+    engine: EngineName, may_sleep: bool, changes: dict[str, Any], in_place: bool
 ) -> None:
     placed = {"device": "GPU-1", "placement": _placement("GPU-1")} | changes
-    instance = an_instance("a", state=S.READY, **placed)
-    found = sleeps_in_place([instance], {"a": a_service(**started)}, {EngineName.VLLM})
+    way = way_of(a_service(engine=engine))
+    instance = an_instance("a", state=S.READY, may_sleep=may_sleep, **({"way": way} | placed))
+    found = sleeps_in_place([instance], {EngineName.VLLM})
     assert found == (frozenset({"a"}) if in_place else frozenset())
-    assert sleeps_in_place([instance], {}, {EngineName.VLLM}) == frozenset()
 
 
 def test_weights_sleep_in_the_ram_if_they_fit_there() -> None:

@@ -173,12 +173,12 @@ async def test_a_file_of_the_first_version_keeps_what_it_has(path: Path) -> None
         old = msgspec.to_builtins(a_service(owner_id="u-1"))
         for later in (
             *("quantization", "on_cpu", "allows_code", "download_id"),
-            *("idle_timeout_seconds", "price"),
+            *("idle_timeout_seconds", "price", "priority", "previous"),
         ):
             del old[later]
         db["services"].insert(old)
         old = msgspec.to_builtins(an_instance())
-        del old["placement"], old["measured"]
+        del old["placement"], old["measured"], old["way"], old["may_sleep"]
         db["instances"].insert(old)
     async with opened(path) as store:
         assert await store.services() == [a_service(owner_id="u-1")]
