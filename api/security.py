@@ -21,6 +21,7 @@ from litestar.types import Guard
 from litestar.types import Scope as ASGIScope
 
 from api.trust import is_trusted
+from hydra_box.config import Settings
 from hydra_box.errors import Forbidden
 from hydra_box.keys import KeyRing
 from hydra_box.types import ApiKey, Scope
@@ -44,21 +45,26 @@ class Access(StrEnum):
     PUBLIC = "public"
 
 
-def create_guard(keys: KeyRing, bound_hosts: Collection[str]) -> Guard:
+def create_guard(
+    keys: KeyRing, bound_hosts: Collection[str], settings: Settings | None = None
+) -> Guard:
     """The guard of the whole application.
 
     Args:
         keys: the keys, in memory.
         bound_hosts: what the TCP server listens on: addresses or names.
+        settings: they have further names of the box, and pages that may call it.
     """
-    hosts = HostCheck(bound_hosts, socket.gethostname())
+    settings = settings or Settings()
+    hosts = HostCheck(bound_hosts, socket.gethostname(), settings.allowed_hosts)
+    origins = frozenset(one.rstrip("/").lower() for one in settings.allowed_origins)
 
     async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         access = handler.opt.get(ACCESS, Access.ADMIN)
         if access is not Access.ADMIN or is_trusted(connection.scope):
             return
         refuse_foreign_host(connection, hosts)
-        refuse_foreign_origin(connection)
+        refuse_foreign_origin(connection, origins)
         key = keys.authenticate(connection.headers.get("authorization"))
         connection.scope.setdefault("state", {})[_ASKING] = key
         if Scope.ADMIN not in key.scopes:
@@ -81,10 +87,13 @@ class HostCheck:
 
     The loopback names and the configured host. A box that listens on every address also answers
     to its own host name and to IP addresses, because no DNS record can be pointed elsewhere there.
+    What stands in front of the box calls it by other names, which its owner allows.
     """
 
-    def __init__(self, bound_hosts: Collection[str], hostname: str) -> None:
-        self._names = _LOOPBACK | {host.lower() for host in bound_hosts}
+    def __init__(
+        self, bound_hosts: Collection[str], hostname: str, allowed: Collection[str] = ()
+    ) -> None:
+        self._names = _LOOPBACK | {host.lower() for host in (*bound_hosts, *allowed)}
         self._any_address = any(_is_wildcard(host) for host in bound_hosts)
         if self._any_address:
             own = hostname.lower()
@@ -106,21 +115,26 @@ def refuse_foreign_host(connection: Connection, hosts: HostCheck) -> None:
     if not hosts.allows(host):
         raise Forbidden(
             f"the Host header {host!r} does not name this box",
-            hint="use the address that hydra-box status shows",
+            hint="use the address that hydra-box status shows, or name it in allowed_hosts",
         )
 
 
-def refuse_foreign_origin(connection: Connection) -> None:
-    """Let only requests pass that no other site's page made.
+def refuse_foreign_origin(connection: Connection, allowed: Collection[str] = ()) -> None:
+    """Let only requests pass that no other site's page made, but for the allowed ones.
 
     Raises:
         Forbidden: the browser says that another site sent it.
     """
     origin = connection.headers.get("origin")
+    if origin is not None and origin.lower() in allowed:
+        return
     site = connection.headers.get("sec-fetch-site", "none")
     same = origin is None or urlsplit(origin).netloc == connection.headers.get("host")
     if not same or site not in ("none", "same-origin"):
-        raise Forbidden(f"a page of another site sent this request (Origin {origin!r})")
+        raise Forbidden(
+            f"a page of another site sent this request (Origin {origin!r})",
+            hint="the setting allowed_origins names the pages that may",
+        )
 
 
 def _host_name(host: str) -> str:

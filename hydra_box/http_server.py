@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from litestar.types import ASGIApp
 
+from hydra_box.config import Settings
+from hydra_box.http_protocol import GuardedProtocol
+
 CLOSE_CONNECTIONS_SECONDS = 2
 
 
-class _HttpServer(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """uvicorn's server, told by the daemon instead of by signals."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -30,14 +34,36 @@ class _HttpServer(uvicorn.Server):
         await super().startup(sockets=sockets)
         self.listening.set()
 
+    def stop_accepting(self) -> None:
+        """Leave new connections where they wait, and close each old one after its next answer."""
+        for one in self.servers:
+            one.close()
+        close = (b"connection", b"close")
+        self.config.encoded_headers.append(close)
+        # Of answers that have not begun; uvicorn makes another list of the former every second.
+        self.server_state.default_headers.append(close)
+
 
 @asynccontextmanager
-async def http_server(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
-    """An HTTP server on a socket, for as long as the block runs."""
+async def http_server(
+    app: ASGIApp,
+    listener: socket.socket,
+    limits: Settings | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[HttpServer]:
+    """An HTTP server on a socket, for as long as the block runs.
+
+    Args:
+        app: what answers.
+        listener: a bound socket.
+        limits: the settings that say what a connection may take; None: the default ones.
+        tls: what https is spoken with; None: http.
+    """
+    limits = limits or Settings()
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=GuardedProtocol.within(limits),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -46,13 +72,15 @@ async def http_server(app: ASGIApp, listener: socket.socket) -> AsyncIterator[No
         # Nobody stands between: what a client says of its address is not to be believed.
         proxy_headers=False,
         backlog=2048,
+        timeout_keep_alive=limits.idle_timeout_seconds,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         timeout_graceful_shutdown=CLOSE_CONNECTIONS_SECONDS,
     )
-    server = _HttpServer(config)
+    server = HttpServer(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await server.listening.wait()
-        yield
+        yield server
     finally:
         server.should_exit = True
         await task
