@@ -5,24 +5,43 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import socket
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
 from hydra_box.config import Paths
-from hydra_box.errors import ConfigError, Conflict
+from hydra_box.errors import ConfigError, Conflict, StateError
+
+log = logging.getLogger(__name__)
 
 STALLED_CLIENT_SECONDS = 120
 """A client that takes nothing of its answer for so long, or has vanished, is gone."""
 
+FIRST_INHERITED = 3
+"""The descriptors after stdin, stdout and stderr (``SD_LISTEN_FDS_START``)."""
+
 
 @contextmanager
-def lock(paths: Paths) -> Iterator[None]:
-    """Hold the state directory; one daemon at a time."""
-    with paths.lock.open("a+") as file:
+def lock(paths: Paths, handed_over: int | None = None) -> Iterator[int]:
+    """Hold the state directory; one daemon at a time.
+
+    Args:
+        paths: whose.
+        handed_over: the descriptor by which the program before this one holds it.
+
+    Yields:
+        The descriptor that holds it.
+
+    Raises:
+        Conflict: another daemon has it.
+    """
+    with paths.lock.open("a+") if handed_over is None else os.fdopen(handed_over, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -35,7 +54,7 @@ def lock(paths: Paths) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        yield file.fileno()
 
 
 @contextmanager
@@ -51,9 +70,7 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # What is accepted has it, too (tcp(7)).
-        milliseconds = STALLED_CLIENT_SECONDS * 1000
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        _drop_stalled_clients(listener)
         try:
             listener.bind((host, port))
         except OSError as error:
@@ -64,6 +81,12 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
                 ) from error
             raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
         yield listener
+
+
+def _drop_stalled_clients(listener: socket.socket) -> None:
+    # What is accepted has it, too (tcp(7)).
+    milliseconds = STALLED_CLIENT_SECONDS * 1000
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _taken_by(port: int) -> str:
@@ -77,13 +100,103 @@ def _taken_by(port: int) -> str:
 
 
 @contextmanager
-def listen_privately(paths: Paths) -> Iterator[socket.socket]:
-    """The UNIX socket of the management API, for this user only."""
-    paths.management_socket.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        # The umask of the daemon makes it 0600.
-        listener.bind(str(paths.management_socket))
+def listen_privately(
+    paths: Paths, handed_over: Sequence[socket.socket] = ()
+) -> Iterator[socket.socket]:
+    """The UNIX socket of the management API, for this user only; maybe one that was handed over.
+
+    Raises:
+        StateError: something else is in its place that cannot be removed.
+    """
+    given = [one for one in handed_over if one.family == socket.AF_UNIX]
+    with given[0] if given else _bind_privately(paths) as listener:
         try:
             yield listener
         finally:
-            paths.management_socket.unlink(missing_ok=True)
+            _remove(paths.management_socket)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        # The next daemon replaces it; this one has other things to bring to an end.
+        log.warning("%s stays: %s", path, error.strerror)
+
+
+def _bind_privately(paths: Paths) -> socket.socket:
+    try:
+        paths.management_socket.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"{paths.management_socket} cannot be replaced: {error.strerror}",
+            hint="remove what is there: the daemon makes its socket itself",
+        ) from error
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The umask of the daemon makes it 0600.
+    listener.bind(str(paths.management_socket))
+    return listener
+
+
+def inherited(environ: MutableMapping[str, str]) -> tuple[socket.socket, ...]:
+    """The listening sockets that systemd, or the daemon before this one, hands over.
+
+    As sd_listen_fds(3) has it. The variables are removed: they are not for processes that this
+    one starts, and neither are the sockets. What they are for is told by their family: TCP is
+    the endpoint, UNIX the management API.
+
+    Raises:
+        ConfigError: the variables make no sense, or a descriptor is no listening socket.
+    """
+    pid = environ.pop("LISTEN_PID", None)
+    count = environ.pop("LISTEN_FDS", None)
+    for name in ("LISTEN_FDNAMES", "LISTEN_PIDFDID"):
+        environ.pop(name, None)
+    if pid is None or count is None:
+        return ()
+    if not (pid.isdecimal() and count.isdecimal()):
+        raise ConfigError(f"LISTEN_PID={pid} LISTEN_FDS={count} are not numbers")
+    if int(pid) != os.getpid():
+        return ()
+    return tuple(_adopt(FIRST_INHERITED + number) for number in range(int(count)))
+
+
+@contextmanager
+def endpoint(handed_over: Sequence[socket.socket], host: str, port: int) -> Iterator[socket.socket]:
+    """The endpoint's socket: the one that was handed over, else one of our own at this address.
+
+    Raises:
+        Conflict: the port is taken.
+        ConfigError: the address is not one of this machine's, or more than one was handed over.
+    """
+    given = [one for one in handed_over if one.family != socket.AF_UNIX]
+    if len(given) > 1:
+        raise ConfigError(
+            f"{len(given)} TCP sockets were handed over, and there is one endpoint",
+            hint="leave one ListenStream= in hydra-box.socket and its drop-ins; an empty one "
+            "before it takes back the others",
+        )
+    with given[0] if given else listen(host, port) as listener:
+        yield listener
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    """A socket that somebody else opened, if it is one to listen on."""
+    refusal = ConfigError(
+        f"descriptor {descriptor}, which LISTEN_FDS hands over, is no listening socket",
+        hint="a socket unit for Hydra Box has ListenStream= and Accept=no",
+    )
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise refusal
+    except OSError as error:
+        raise refusal from error
+    os.set_inheritable(descriptor, False)
+    listener = socket.socket(fileno=descriptor)
+    is_stream = listener.type == socket.SOCK_STREAM
+    if not is_stream or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        listener.close()
+        raise refusal
+    if listener.family != socket.AF_UNIX:
+        _drop_stalled_clients(listener)
+    return listener

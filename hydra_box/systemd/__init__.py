@@ -1,0 +1,1 @@
+"""The daemon as a service of systemd: what it tells the manager, and the units that start it."""
