@@ -7,16 +7,19 @@ so every call is handed to the owner thread, in order, and awaited. Each is one 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import sqlite_utils
 
-from hydra_box.errors import InvalidRequest, StateError
+from hydra_box.disk import free_bytes
+from hydra_box.errors import DamagedState, DiskFull, HydraError, InvalidRequest, StateError
 
 T = TypeVar("T")
 
@@ -24,7 +27,13 @@ BUSY_TIMEOUT_SECONDS = 5.0
 """How long to wait for another program (a backup, a shell) that holds the file."""
 
 _OWN_DIRECTORY = "set HYDRA_BOX_HOME to a directory that you may write to"
-_DAMAGED = "put a backup in its place, or move it away to start with an empty one"
+_DAMAGED = (
+    "hydra-box restart puts the box's newest backup in its place; hydra-box restore FILE another"
+)
+_NO_ROOM = "free some space on its disk"
+_FULL_BYTES = 64 * 1024
+"""With less of it free an error of the disk means that it is full: SQLite does not always say."""
+_FULL_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CANNOT_WRITE = frozenset({"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"})
 _BROKEN = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT"})
 _TAKEN = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED"})
@@ -50,6 +59,7 @@ class Database:
 
         Raises:
             StateError: it cannot be written, is damaged, or ``prepare`` refuses it.
+            DiskFull: there is no room for it.
 
         """
         database = cls(path)
@@ -66,7 +76,8 @@ class Database:
         Once asked for it is carried out, also when the task that waits for it is cancelled.
 
         Raises:
-            StateError: the file is closed, damaged, full, locked or cannot be written.
+            StateError: the file is closed, damaged, locked or cannot be written.
+            DiskFull: it has no room to grow.
             InvalidRequest: a value is one that SQLite cannot hold.
 
         """
@@ -94,19 +105,8 @@ class Database:
             raise
 
     def _translated(self, job: Callable[[], T]) -> T:
-        try:
+        with translated(self.path):
             return job()
-        except sqlite3.Error as error:
-            raise translate(error, self.path) from error
-        except OSError as error:
-            raise StateError(
-                f"{self.path} cannot be written: {error.strerror}", hint=_OWN_DIRECTORY
-            ) from error
-        except UnicodeDecodeError as error:
-            # SQLite quotes what it has read in its messages, and that may be anything.
-            raise StateError(f"{self.path} is damaged: {error}", hint=_DAMAGED) from error
-        except (UnicodeEncodeError, OverflowError) as error:
-            raise InvalidRequest(f"a value cannot be stored: {error}") from error
 
     def _connect(self, prepare: Callable[[sqlite_utils.Database], None]) -> None:
         # Made here and not by SQLite, because it holds what only this user may read.
@@ -120,10 +120,7 @@ class Database:
         connection.enable_wal()
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            found = " ".join(verdict.split())
-            raise StateError(f"{self.path} is damaged: {found}", hint=_DAMAGED)
+        require_whole(connection.conn, self.path)
         prepare(connection)
 
     def _transact(self, work: Callable[[sqlite_utils.Database], T]) -> T:
@@ -138,7 +135,40 @@ class Database:
             self._connection = None
 
 
-def translate(error: sqlite3.Error, path: Path) -> StateError:
+def require_whole(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file whose pages do not make a database.
+
+    Raises:
+        DamagedState: it says what is wrong.
+
+    """
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        found = " ".join(verdict.split())
+        raise DamagedState(f"{path} is damaged: {found}", hint=_DAMAGED)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """What goes wrong with a file in the block comes out as a ``HydraError`` that names it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    except OSError as error:
+        if error.errno in _FULL_ERRORS:
+            raise DiskFull(f"{path} cannot grow: {error.strerror}", hint=_NO_ROOM) from error
+        raise StateError(
+            f"{path} cannot be written: {error.strerror}", hint=_OWN_DIRECTORY
+        ) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes what it has read in its messages, and that may be anything.
+        raise DamagedState(f"{path} is damaged: {error}", hint=_DAMAGED) from error
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise InvalidRequest(f"a value cannot be stored: {error}") from error
+
+
+def translate(error: sqlite3.Error, path: Path) -> HydraError:
     """SQLite's error as ours, naming the file."""
     # Extended codes have a longer name: SQLITE_READONLY_DIRECTORY is a SQLITE_READONLY.
     name = getattr(error, "sqlite_errorname", "")
@@ -146,14 +176,14 @@ def translate(error: sqlite3.Error, path: Path) -> StateError:
     if kind in _CANNOT_WRITE:
         return StateError(f"{path} cannot be written: {error}", hint=_OWN_DIRECTORY)
     if kind in _BROKEN:
-        return StateError(f"{path} is damaged: {error}", hint=_DAMAGED)
+        return DamagedState(f"{path} is damaged: {error}", hint=_DAMAGED)
     if kind in _TAKEN:
         return StateError(
             f"{path} has been locked by another program for {BUSY_TIMEOUT_SECONDS:.0f} s",
             hint="end the program that has it open",
         )
-    if kind == "SQLITE_FULL":
-        return StateError(f"{path} cannot grow: {error}", hint="free some space on its disk")
+    if kind == "SQLITE_FULL" or (kind == "SQLITE_IOERR" and free_bytes(path) < _FULL_BYTES):
+        return DiskFull(f"{path} cannot grow: {error}", hint=_NO_ROOM)
     return StateError(f"{path}: {error}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import sqlite_utils
@@ -254,8 +255,21 @@ def m006_appliance(db: sqlite_utils.Database) -> None:
     db.executescript("""
         ALTER TABLE services ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE services ADD COLUMN previous TEXT;
+        ALTER TABLE services ADD COLUMN makes_room INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE services ADD COLUMN on_gpu INTEGER NOT NULL DEFAULT 0;
+        UPDATE services SET on_gpu = 1 WHERE id IN
+            (SELECT service_id FROM instances WHERE device NOT IN ('', 'cpu'));
+        ALTER TABLE runtimes ADD COLUMN replaces TEXT;
         ALTER TABLE instances ADD COLUMN way TEXT;
         ALTER TABLE instances ADD COLUMN may_sleep INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE load_times (
+            id TEXT PRIMARY KEY,
+            seconds REAL NOT NULL,
+            cold_bytes INTEGER NOT NULL,
+            reading_seconds REAL NOT NULL,
+            samples INTEGER NOT NULL,
+            updated_at REAL NOT NULL
+        );
     """)
 
 
@@ -269,23 +283,53 @@ STEPS = (
 )
 """Every migration, oldest first."""
 
+_APPLIED = "SELECT name FROM _sqlite_migrations WHERE migration_set = :set ORDER BY id"
+
 MIGRATIONS = Migrations("hydra_box")
 for _step in STEPS:
     MIGRATIONS()(_step)
 
 
-def migrate(db: sqlite_utils.Database, path: Path) -> None:
-    """Bring the file to this version's tables; an empty one gets them all.
+def applied(db: sqlite_utils.Database) -> list[str]:
+    """The migrations that a file has had, oldest first; nothing is changed."""
+    if not db[MIGRATIONS.migrations_table].exists():
+        return []
+    rows = db.execute(_APPLIED, {"set": MIGRATIONS.name})
+    return [name for (name,) in rows.fetchall()]
+
+
+def refuse_newer(names: Iterable[str], path: Path) -> None:
+    """Let only files pass whose tables this version knows.
 
     Raises:
         StateError: a newer Hydra Box has changed the file in a way that this one does not know.
 
     """
     known = {step.__name__ for step in STEPS}
-    unknown = sorted(one.name for one in MIGRATIONS.applied(db) if one.name not in known)
-    if unknown:
+    if unknown := sorted(set(names) - known):
         raise StateError(
             f"{path} was written by a newer Hydra Box: it has {', '.join(unknown)}",
             hint="update Hydra Box, or set HYDRA_BOX_HOME to another directory",
         )
+
+
+def migrate(
+    db: sqlite_utils.Database, path: Path, keep: Callable[[str], None] | None = None
+) -> None:
+    """Bring the file to this version's tables; an empty one gets them all.
+
+    Args:
+        db: the file.
+        path: its name, for errors.
+        keep: makes a copy of a file that has something; given the name of the next migration.
+
+    Raises:
+        StateError: a newer Hydra Box has changed the file in a way that this one does not know.
+
+    """
+    has = applied(db)
+    refuse_newer(has, path)
+    todo = [step.__name__ for step in STEPS if step.__name__ not in has]
+    if has and todo and keep is not None:
+        keep(todo[0])
     MIGRATIONS.apply(db)

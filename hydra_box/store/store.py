@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -12,10 +13,11 @@ import sqlite_utils
 
 from hydra_box.errors import Conflict, NotFound
 from hydra_box.plan.usage import PUBLIC, UsedSpan, minutes_of
-from hydra_box.store import requests, usage_sums
+from hydra_box.store import backup, requests, usage_sums
 from hydra_box.store.database import Database
 from hydra_box.store.migrations import migrate
-from hydra_box.store.requests import RequestsPage
+from hydra_box.store.recovery import Recovered, WrongTables, open_or_recover
+from hydra_box.store.requests import REQUESTS, RequestsPage
 from hydra_box.store.rows import Table
 from hydra_box.types import (
     ApiKey,
@@ -23,6 +25,7 @@ from hydra_box.types import (
     Download,
     Event,
     Instance,
+    LoadTime,
     RequestRecord,
     Runtime,
     Service,
@@ -44,8 +47,16 @@ KEYS = Table("keys", ApiKey, order="created_at, rowid")
 EVENTS = Table("events", Event, order="id")
 RUNTIMES = Table("runtimes", Runtime, order="id")
 CORRECTIONS = Table("corrections", Correction, order="id")
+LOAD_TIMES = Table("load_times", LoadTime, order="id")
 STORED_MODELS = Table("stored_models", StoredModel, order="added_at, rowid")
 DOWNLOADS = Table("downloads", Download, order="created_at, rowid")
+TABLES = (
+    *(USERS, SERVICES, UPSTREAMS, INSTANCES, KEYS, EVENTS, RUNTIMES, CORRECTIONS),
+    *(LOAD_TIMES, STORED_MODELS, DOWNLOADS, REQUESTS),
+)
+
+_LACKS = ("no such table", "no such column")
+"""How SQLite begins to tell of a file that is whole and not all there."""
 
 
 class Store:
@@ -55,19 +66,45 @@ class Store:
     on the disk.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], float],
+        recovered: Recovered | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
+        self.recovered = recovered
+        """What was done at its opening, if the file was damaged."""
 
     @classmethod
-    async def open(cls, path: Path, *, clock: Callable[[], float] = time.time) -> Store:
+    async def open(
+        cls, path: Path, *, backups: Path | None = None, clock: Callable[[], float] = time.time
+    ) -> Store:
         """The store in that file, which is made when it is missing.
+
+        Args:
+            path: the file.
+            backups: directory of the box's own copies of it: one is made there before a migration,
+                and the newest takes the place of a damaged file; None: neither is done.
+            clock: Unix time.
 
         Raises:
             StateError: the file cannot be written, is damaged, or has a newer schema.
+            DiskFull: there is no room for it.
 
         """
-        return cls(await Database.open(path, lambda db: migrate(db, path)), clock)
+        if backups is None:
+            return cls(await Database.open(path, lambda db: _prepare(db, path)), clock)
+
+        def prepare(db: sqlite_utils.Database, file: Path) -> None:
+            _prepare(db, file, keep if file == path else None)
+
+        def keep(migration: str) -> None:
+            backup.copy(path, backups / f"{backup.stamp(clock())}-before-{migration}.db")
+
+        database, recovered = await open_or_recover(path, prepare, backups, clock())
+        return cls(database, clock, recovered)
 
     async def close(self) -> None:
         """Finish the writes that were asked for and close the file."""
@@ -245,9 +282,17 @@ class Store:
 
         await self._database.run(add)
 
+    async def add_usage(self, spans: Collection[UsedSpan]) -> None:
+        """Add what was used by requests of which no more than that is known."""
+        await self._database.run(lambda db: usage_sums.add(db, spans))
+
     async def usage(self, since: int, until: int) -> list[UsedSpan]:
         """What was used in the hours that begin from ``since`` to before ``until``."""
         return await self._database.run(lambda db: usage_sums.select(db, since, until))
+
+    async def last_used(self) -> Mapping[str, float]:
+        """Service id to when it was last called, to the minute, of those that ever were."""
+        return await self._database.run(usage_sums.last_used)
 
     async def public_tokens(self, since: int) -> Mapping[str, int]:
         """Tokens of public services that each key, by its id, has used since then."""
@@ -319,6 +364,14 @@ class Store:
         """Insert the correction, or replace the one of its id."""
         await self._database.run(lambda db: CORRECTIONS.save(db, correction))
 
+    async def load_times(self) -> list[LoadTime]:
+        """How long each way of running took to get ready, by id."""
+        return await self._database.run(LOAD_TIMES.select)
+
+    async def save_load_time(self, load_time: LoadTime) -> None:
+        """Insert the time, or replace the one of its id."""
+        await self._database.run(lambda db: LOAD_TIMES.save(db, load_time))
+
     # --- models on the disk, and on the way to it -----------------------------
 
     async def stored_models(self) -> list[StoredModel]:
@@ -361,6 +414,28 @@ class Store:
     async def delete_download(self, download_id: str) -> None:
         """Remove the download, if it is there."""
         await self._database.run(lambda db: DOWNLOADS.delete(db, download_id))
+
+
+def _prepare(
+    db: sqlite_utils.Database, path: Path, keep: Callable[[str], None] | None = None
+) -> None:
+    """Bring the tables to this version, and look whether all of them are there.
+
+    Raises:
+        WrongTables: one is not.
+        StateError: a newer version has changed the file.
+
+    """
+    try:
+        migrate(db, path, keep)
+        for table in TABLES:
+            table.select(db, limit=0)
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith(_LACKS):
+            raise
+        raise WrongTables(
+            f"{path} is damaged: {error}", hint="hydra-box restore FILE puts a backup in its place"
+        ) from error
 
 
 def _require_owner(db: sqlite_utils.Database, owner_id: str) -> None:

@@ -43,6 +43,7 @@ _TOKENS_SINCE = (
     "SELECT key_id, SUM(prompt_tokens + completion_tokens) FROM usage_sums "  # noqa: S608
     f"WHERE {_BETWEEN} AND access_name GLOB :access_names GROUP BY key_id"
 )
+_LAST_USED = "SELECT service_id, MAX(start + span_seconds) FROM usage_sums GROUP BY service_id"
 
 
 def add(db: sqlite_utils.Database, spans: Iterable[UsedSpan]) -> None:
@@ -80,3 +81,8 @@ def tokens_since(db: sqlite_utils.Database, since: int, access_names: str) -> Ma
     """Tokens of each key, by its id, of the services whose access names match the glob."""
     values = {"since": since, "until": 1 << 62, "access_names": access_names}
     return dict(db.execute(_TOKENS_SINCE, values).fetchall())
+
+
+def last_used(db: sqlite_utils.Database) -> Mapping[str, float]:
+    """Service id to the end of the newest span in which it was called."""
+    return dict(db.execute(_LAST_USED).fetchall())

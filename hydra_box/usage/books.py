@@ -32,6 +32,7 @@ from hydra_box.plan.usage import (
 from hydra_box.store import Store
 from hydra_box.store.requests import RequestsPage
 from hydra_box.types import QuotaPeriod, RequestRecord
+from hydra_box.usage.backlog import KEPT_REQUESTS, Backlog, OnDisk
 from hydra_box.usage.journal import UsageJournal
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 WRITE_SECONDS = 2.0
 """From a request's end to its being stored."""
 
-RETRY_SECONDS = 30.0
+RETRY_SECONDS = 10.0
 """After a write that failed."""
 
 TIDY_SECONDS = 3600.0
@@ -81,7 +82,7 @@ class UsageBooks:
         self._share_energy = share_energy
         self._clock = clock
         self._zone = zone or LocalZone()
-        self._pending: list[RequestRecord] = []
+        self._backlog = Backlog()
         """What the store does not have yet."""
         self._journal_fails = False
         self._store_fails = ""
@@ -99,15 +100,18 @@ class UsageBooks:
             StateError: the journal cannot be read.
 
         """
-        try:
-            self._pending += await asyncio.to_thread(self._journal.take_over)
-        except OSError as error:
-            raise StateError(
-                f"{error.filename} cannot be read: {error.strerror}",
-                hint="make it readable for the user of the daemon, or move it away",
-            ) from error
-        if self._pending:
-            log.info("%d requests of the daemon before are stored now", len(self._pending))
+        for number in await asyncio.to_thread(self._journal.left):
+            try:
+                requests = await asyncio.to_thread(self._journal.read, number)
+            except OSError as error:
+                raise StateError(
+                    f"{error.filename} cannot be read: {error.strerror}",
+                    hint="make it readable for the user of the daemon, or move it away",
+                ) from error
+            # One after another: a store that could not be written for days has left many.
+            self._backlog.on_disk.append(OnDisk((number,), minutes_of(requests)))
+        if self._backlog:
+            log.info("%d requests of the daemon before are stored now", len(self._backlog))
         try:
             await self.flush()
         except HydraError:
@@ -119,44 +123,29 @@ class UsageBooks:
 
         A journal that cannot be written fails no request: it is in memory then until it is stored.
         """
-        try:
-            self._journal.append(request)
-            self._journal_fails = False
-        except OSError as error:
-            if not self._journal_fails:
-                log.error("requests cannot be written in the journal of usage: %s", error)
-            self._journal_fails = True
-        self._pending.append(request)
+        self._backlog.add(request, journaled=self._append(request))
+        # Not while the writer is at work: it forgets the segments that are sealed when it ends.
+        full = len(self._backlog.requests) >= KEPT_REQUESTS and not self._writing.locked()
+        if full and self._store_fails:
+            self._shrink()
         self._write_later()
 
     async def flush(self) -> None:
-        """Store what the store does not have yet.
+        """Store what the store does not have yet; who gives up waiting does not stop it.
 
         Raises:
             HydraError: it does not have it; that is tried again.
 
         """
-        async with self._writing:
-            batch, self._pending = self._pending, []
-            self._journal.seal()
-            if batch:
-                batch = self._with_energy(batch)
-                try:
-                    await self._add(batch)
-                except BaseException as error:
-                    # Also when who waits for it gave up: to store a request twice changes nothing.
-                    self._pending = batch + self._pending
-                    if isinstance(error, HydraError):
-                        self._store_fails = error.message
-                    raise
-            self._store_fails = ""
-            self._forget_sealed()
+        storing = asyncio.create_task(self._store_all())
+        storing.add_done_callback(_seen)
+        await asyncio.shield(storing)
 
     def trouble(self) -> Attention | None:
         """What a person should look at: requests that stay in memory, which has an end."""
         if not (self._store_fails or self._journal_fails):
             return None
-        fact = f"usage cannot be written: {len(self._pending):,} requests are not in the database"
+        fact = f"usage cannot be written: {len(self._backlog):,} requests are not in the database"
         if self._store_fails:
             fact = f"{fact} ({self._store_fails})"
         if self._journal_fails:
@@ -201,7 +190,7 @@ class UsageBooks:
         # Nothing is on its way between memory and disk meanwhile, so each request counts once.
         async with self._writing:
             stored = await self._store.usage(since, until)
-            return stored + [one for one in minutes_of(self._pending) if since <= one.start < until]
+            return stored + [one for one in self._backlog.spans() if since <= one.start < until]
 
     async def requests(self, page: RequestsPage) -> list[tuple[int, RequestRecord]]:
         """One page of the single requests that are stored, each with the number of its row."""
@@ -211,7 +200,7 @@ class UsageBooks:
         """What each key, by its id, has used of public services in the present periods."""
         now, use = self._clock(), dict[str, dict[str, int]]()
         async with self._writing:
-            pending = minutes_of(self._pending)
+            pending = self._backlog.spans()
             for period in QuotaPeriod:
                 since, _ = period_of(period, now, self._zone)
                 for key_id, tokens in (await self._store.public_tokens(int(since))).items():
@@ -222,6 +211,69 @@ class UsageBooks:
                         tokens = one.prompt_tokens + one.completion_tokens
                         of_key[period.value] = of_key.get(period.value, 0) + tokens
         return {key_id: QuotaUse(**periods) for key_id, periods in use.items()}
+
+    async def _store_all(self) -> None:
+        async with self._writing:
+            self._journal.seal()
+            try:
+                await self._store_requests()
+                await self._store_on_disk()
+                # Its own sums last, and in one transaction: those would count twice.
+                if self._backlog.sums:
+                    await self._store.add_usage(self._backlog.sums)
+                    self._backlog.sums = []
+            except HydraError as error:
+                self._store_fails = error.message
+                self._append_rest()
+                raise
+            self._store_fails, self._journal_fails = "", False
+            self._forget_sealed()
+
+    async def _store_requests(self) -> None:
+        if not self._backlog.requests:
+            return
+        batch = self._with_energy(self._backlog.take())
+        try:
+            await self._add(batch)
+        except BaseException:
+            # To store a request twice changes nothing.
+            self._backlog.put_back(batch)
+            raise
+        self._backlog.stored(batch)
+
+    async def _store_on_disk(self) -> None:
+        while self._backlog.on_disk:
+            for number in self._backlog.on_disk[0].segments:
+                try:
+                    await self._add(await asyncio.to_thread(self._journal.read, number))
+                except OSError as error:
+                    raise StateError(f"{error.filename}: {error.strerror}") from error
+            del self._backlog.on_disk[0]
+
+    def _append(self, request: RequestRecord) -> bool:
+        """Write it into the journal; whether that went well."""
+        try:
+            self._journal.append(request)
+        except OSError as error:
+            if not self._journal_fails:
+                log.error("requests cannot be written in the journal of usage: %s", error)
+            self._journal_fails = True
+            return False
+        self._journal_fails = False
+        return True
+
+    def _append_rest(self) -> None:
+        """The journal may have room where the store has none: what is in memory only goes there."""
+        for request in self._backlog.in_memory_only():
+            if not self._append(request):
+                break
+            self._backlog.journaled(request)
+
+    def _shrink(self) -> None:
+        """Keep the memory bounded while the store cannot be written."""
+        self._journal.seal()
+        if lost := self._backlog.shrink(self._journal.sealed):
+            log.error("%d requests stay as sums only: neither disk nor memory has room", lost)
 
     def _with_energy(self, batch: Sequence[RequestRecord]) -> list[RequestRecord]:
         shares = self._share_energy(batch)
@@ -266,7 +318,7 @@ class UsageBooks:
 
     async def _write_soon(self) -> None:
         pause = WRITE_SECONDS
-        while self._pending:
+        while self._backlog:
             await asyncio.sleep(pause)
             try:
                 await self.flush()
@@ -276,3 +328,9 @@ class UsageBooks:
                 log.exception(STORED_LATER)
                 pause = RETRY_SECONDS
         self._writer = None
+
+
+def _seen(storing: asyncio.Task[None]) -> None:
+    """Its error was raised to who waits, if anybody still does."""
+    if not storing.cancelled():
+        storing.exception()

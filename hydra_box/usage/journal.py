@@ -32,7 +32,7 @@ class UsageJournal:
         self._path = path
         self._aside = path.with_name(f"{path.name}.unreadable")
         self._encoder = msgspec.json.Encoder()
-        self._next = max(self._numbers(), default=0) + 1
+        self._next = self._first = max(self._numbers(), default=0) + 1
         self._fd: int | None = None
         self._size = 0
         self._sealed: list[int] = []
@@ -50,22 +50,23 @@ class UsageJournal:
             self._size = 0
         line = self._encoder.encode(request) + b"\n"
         written = os.write(self._fd, line)
-        if written < len(line):
-            # The disk is full: what follows must not be glued to a part of a line.
-            try:
-                os.ftruncate(self._fd, self._size)
-            finally:
-                self.seal()
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size += written
+        if written < len(line):
+            self._take_back(written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def seal(self) -> None:
-        """From now on the next segment is written."""
-        if self._fd is not None:
+        """From now on the next segment is written; one that has nothing yet goes on."""
+        if self._fd is not None and self._size:
             os.close(self._fd)
             self._fd = None
             self._sealed.append(self._next)
             self._next += 1
+
+    @property
+    def sealed(self) -> tuple[int, ...]:
+        """The numbers of the segments that are sealed and still there, oldest first."""
+        return tuple(self._sealed)
 
     def remove_sealed(self) -> None:
         """Remove every sealed segment: the database has what is in them.
@@ -78,23 +79,24 @@ class UsageJournal:
             self._segment(self._sealed[0]).unlink(missing_ok=True)
             del self._sealed[0]
 
-    def take_over(self) -> list[RequestRecord]:
-        """The requests of segments that an earlier daemon left; they count as sealed then.
+    def left(self) -> list[int]:
+        """The numbers of the segments that an earlier daemon left, oldest first."""
+        return [number for number in self._numbers() if number < self._first]
+
+    def read(self, number: int) -> list[RequestRecord]:
+        """The requests of a segment, which counts as sealed then.
 
         A line that cannot be read goes into a file of its own; if that fails, its segment stays.
 
         Raises:
-            OSError: a segment cannot be read.
+            OSError: the segment cannot be read.
 
         """
-        found: list[RequestRecord] = []
-        for number in self._numbers():
-            segment = self._segment(number)
-            requests, strange = _read(segment)
-            found += requests
-            if self._keep_strange(segment, strange):
-                self._sealed.append(number)
-        return found
+        segment = self._segment(number)
+        requests, strange = _read(segment)
+        if number not in self._sealed and self._keep_strange(segment, strange):
+            self._sealed.append(number)
+        return requests
 
     def set_aside(self, lines: Sequence[bytes]) -> None:
         """Keep lines that cannot be stored, where their owner can look at them.
@@ -106,6 +108,17 @@ class UsageJournal:
         self._aside.touch(mode=0o600)
         with self._aside.open("ab") as file:
             file.writelines(line + b"\n" for line in lines)
+
+    def _take_back(self, written: int) -> None:
+        """Cut off a part of a line: what follows must not be glued to it."""
+        if self._fd is None:
+            return
+        try:
+            os.ftruncate(self._fd, self._size - written)
+            self._size -= written
+        except OSError:
+            self.seal()
+            raise
 
     def _keep_strange(self, segment: Path, lines: list[bytes]) -> bool:
         """Whether the lines of a segment that are no requests are kept elsewhere now."""

@@ -170,16 +170,10 @@ async def test_a_file_of_the_first_version_keeps_what_it_has(path: Path) -> None
     with sqlite_utils.Database(path) as db:
         first.apply(db)
         db["users"].insert({"id": "u-1", "name": "local", "created_at": 1.0})
-        old = msgspec.to_builtins(a_service(owner_id="u-1"))
-        for later in (
-            *("quantization", "on_cpu", "allows_code", "download_id"),
-            *("idle_timeout_seconds", "price", "priority", "previous"),
-        ):
-            del old[later]
-        db["services"].insert(old)
-        old = msgspec.to_builtins(an_instance())
-        del old["placement"], old["measured"], old["way"], old["may_sleep"]
-        db["instances"].insert(old)
+        for table, row in (("services", a_service(owner_id="u-1")), ("instances", an_instance())):
+            had = db[table].columns_dict
+            old = msgspec.to_builtins(row)
+            db[table].insert({name: value for name, value in old.items() if name in had})
     async with opened(path) as store:
         assert await store.services() == [a_service(owner_id="u-1")]
         assert await store.instances() == [an_instance()]

@@ -190,3 +190,21 @@ def test_rolling_up_conserves_every_sum(
             [one for one in kept if (one.key_id, one.service_id) == (key_id, service_id)]
         ) == total([one for one in added if (one.key_id, one.service_id) == (key_id, service_id)])
     assert all(start % span == 0 for span, start, *_ in rows(db))
+
+
+def test_a_service_was_last_used_at_the_end_of_its_newest_span(db: sqlite_utils.Database) -> None:
+    assert usage_sums.last_used(db) == {}
+    day = DAY_SECONDS
+    usage_sums.add(
+        db,
+        [
+            used(0, day),
+            used(2 * day, HOUR_SECONDS),
+            used(3 * day, key_id="key-2"),
+            used(day, HOUR_SECONDS, service_id="svc-2"),
+        ],
+    )
+    assert usage_sums.last_used(db) == {
+        "svc-1": 3 * day + MINUTE_SECONDS,
+        "svc-2": day + HOUR_SECONDS,
+    }

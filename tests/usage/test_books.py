@@ -477,3 +477,138 @@ def test_the_local_zone_is_the_machines_all_year(zone: ZoneInfo) -> None:
         here, there = datetime.fromtimestamp(at, local), datetime.fromtimestamp(at, zone)
         assert (here.replace(tzinfo=None), here.fold) == (there.replace(tzinfo=None), there.fold)
         assert (here.utcoffset(), here.timestamp()) == (there.utcoffset(), at)
+
+
+# --- when the memory must not fill ------------------------------------------------
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """So many single requests stay in memory."""
+    monkeypatch.setattr(usage_module, "KEPT_REQUESTS", 10)
+    return 10
+
+
+@pytest.fixture
+def refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The store refuses requests until ``undo``."""
+
+    async def fails(records: object) -> None:
+        raise StateError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "add_requests", fails)
+        yield patched
+
+
+async def test_what_is_in_the_journal_need_not_be_in_memory(
+    books: UsageBooks,
+    store: Store,
+    tmp_path: Path,
+    few: int,
+    refused: pytest.MonkeyPatch,
+) -> None:
+    sent = [over(at=NOW + number, completion=number) for number in range(57)]
+    for at, one in enumerate(sent):
+        books.record(one)
+        if at == 3:
+            with pytest.raises(StateError):
+                await books.flush()
+    assert len(books._backlog.requests) <= few
+    assert await used(books) == (57, 57 * 7)
+    told = books.trouble()
+    assert told is not None
+    assert "57 requests are not in the database" in told.message
+    with pytest.raises(StateError):
+        await books.flush()
+    assert await used(books) == (57, 57 * 7)
+    refused.undo()
+    await books.flush()
+    assert await stored(store) == sent
+    assert await used(books) == (57, 57 * 7)
+    assert books.trouble() is None
+    assert segments(tmp_path) == []
+
+
+async def test_what_is_nowhere_else_stays_as_sums(
+    books: UsageBooks,
+    store: Store,
+    few: int,
+    refused: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    refused.setattr(os, "write", full)
+    books.record(over())
+    with pytest.raises(StateError):
+        await books.flush()
+    for _ in range(56):
+        books.record(over())
+    assert len(books._backlog.requests) <= few
+    assert await used(books) == (57, 57 * 7)
+    assert "stay as sums only" in caplog.text
+    refused.undo()
+    await books.flush()
+    assert await used(books) == (57, 57 * 7)
+    assert len(await stored(store)) == 57 - 5 * few
+    await books.flush()
+    assert await used(books) == (57, 57 * 7)
+
+
+async def test_what_is_in_memory_only_goes_into_the_journal_when_it_has_room(
+    books: UsageBooks, store: Store, clock: Clock, tmp_path: Path, refused: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "write", full)
+        books.record(over())
+        with pytest.raises(StateError):
+            await books.flush()
+    with pytest.raises(StateError):
+        await books.flush()
+    # A daemon that is killed now has lost nothing.
+    refused.undo()
+    after = a_book(store, clock, tmp_path)
+    await after.replay()
+    assert await used(after) == (1, 7)
+    await after.close()
+
+
+async def test_a_journal_of_days_is_stored_part_by_part(
+    store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, left = UsageJournal(tmp_path / "usage-journal"), [over() for _ in range(60)]
+    for at, one in enumerate(left):
+        killed.append(one)
+        if at % 20 == 19:
+            killed.seal()
+    sizes, really = [], store.add_requests
+
+    async def counts(records: Any) -> None:
+        sizes.append(len(records))
+        await really(records)
+
+    monkeypatch.setattr(store, "add_requests", counts)
+    books = a_book(store, clock, tmp_path)
+    await books.replay()
+    assert sizes == [20, 20, 20]
+    assert await stored(store) == left
+    assert await used(books) == (60, 420)
+    assert segments(tmp_path) == []
+    await books.close()
+
+
+async def test_a_journal_that_was_full_is_no_trouble_once_all_is_stored(books: UsageBooks) -> None:
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "write", full)
+        books.record(over())
+        assert books.trouble() is not None
+    await books.flush()
+    assert books.trouble() is None

@@ -1,0 +1,146 @@
+"""Copies of the database: consistent, checked, and whole before they have their name. Blocking."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import sqlite_utils
+
+from hydra_box.errors import DamagedState, StateError
+from hydra_box.store.database import BUSY_TIMEOUT_SECONDS, require_whole, translated
+from hydra_box.store.migrations import applied
+
+SUFFIX: Final = ".db"
+LOG_SUFFIXES: Final = ("-wal", "-shm")
+"""Of the files beside a database, without which it is not all there."""
+MAGIC: Final = b"SQLite format 3\0"
+"""What a database begins with."""
+
+_NEW: Final = ".new"
+
+
+def stamp(at: float) -> str:
+    """A moment as a part of a file's name, in UTC; later ones sort later."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def moment(name: str) -> float:
+    """The Unix time of a name that begins with a ``stamp``.
+
+    Raises:
+        ValueError: it does not.
+
+    """
+    return datetime.strptime(f"{name[:16]}+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
+
+
+def backups_in(directory: Path) -> list[Path]:
+    """The copies of a directory that were named by a ``stamp``, newest first."""
+    found = []
+    for path in directory.glob(f"*{SUFFIX}"):
+        try:
+            moment(path.name)
+        except ValueError:
+            continue
+        found.append(path)
+    return sorted(found, key=lambda path: path.name, reverse=True)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a database that may be in use; the target has its name once it is whole and checked.
+
+    Raises:
+        StateError: the source is damaged, locked or cannot be read; the target cannot be written.
+        DiskFull: there is no room for it.
+
+    """
+    new = target.with_name(f"{target.name}{_NEW}")
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+
+    def give_up_when_locked(status: int, remaining: int, total: int) -> None:  # noqa: ARG001
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
+            raise StateError(
+                f"{source} has been locked by another program for {BUSY_TIMEOUT_SECONDS:.0f} s",
+                hint="end the program that has it open",
+            )
+
+    try:
+        with translated(target):
+            new.unlink(missing_ok=True)
+            # Made here and not by SQLite, because it holds what only this user may read.
+            new.touch(mode=0o600, exist_ok=False)
+        with (
+            translated(source),
+            connected(source) as reading,
+            translated(target),
+            closing(sqlite3.connect(new)) as writing,
+        ):
+            reading.backup(writing, progress=give_up_when_locked)
+            # One file, which needs no log beside it.
+            writing.execute("PRAGMA journal_mode=DELETE")
+        check(new)
+        with translated(target):
+            sync(new)
+            new.replace(target)
+            sync(target.parent)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def check(path: Path) -> tuple[str, ...]:
+    """The migrations of a database that nobody has open; nothing is changed.
+
+    Raises:
+        DamagedState: it is damaged, or no database of a Hydra Box.
+        StateError: it cannot be read.
+
+    """
+    with translated(path), connected(path, "ro&immutable=1") as connection:
+        require_whole(connection, path)
+        migrations = tuple(applied(sqlite_utils.Database(connection)))
+    if not migrations:
+        raise DamagedState(f"{path} is no database of a Hydra Box")
+    return migrations
+
+
+def set_aside(database: Path, at: float) -> Path:
+    """Give a damaged database, with its log, a name under which nobody opens it.
+
+    Raises:
+        StateError: it cannot be renamed.
+
+    """
+    aside = database.with_name(f"{database.name}.damaged-{stamp(at)}")
+    with translated(database):
+        # The log first: the other way round it would be taken for the log of the next database.
+        for suffix in (*LOG_SUFFIXES, ""):
+            part = database.with_name(f"{database.name}{suffix}")
+            if part.exists():
+                part.replace(aside.with_name(f"{aside.name}{suffix}"))
+        sync(database.parent)
+    return aside
+
+
+def sync(path: Path) -> None:
+    """Have what was written to a file, or the names in a directory, on the disk."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def connected(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
+    """A database of which nothing is changed, while the block runs."""
+    uri = f"file:{quote(str(path))}?mode={mode}"
+    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+        yield connection
