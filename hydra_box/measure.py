@@ -36,6 +36,11 @@ def holding(pid: int) -> Holding:
     return _sum(tree(pid))
 
 
+def holdings(pids: Iterable[int]) -> dict[int, Holding]:
+    """What each of these processes and its descendants hold. Blocking, milliseconds."""
+    return {pid: _sum(processes) for pid, processes in trees(pids).items()}
+
+
 def _sum(processes: Iterable[psutil.Process]) -> Holding:
     pids, resident, private = set(), 0, 0
     for process in processes:
@@ -104,7 +109,7 @@ def measured(
 def _measure(device: str, holds: Holding, twice_bytes: int, machine: Machine) -> int | None:
     if device == CPU:
         return max(holds.private_bytes, holds.resident_bytes - twice_bytes)
-    return _on_gpu(device, holds.pids, machine)
+    return on_gpu(device, holds.pids, machine)
 
 
 def _granted(memory: DeviceMemory, instance: Instance) -> int:
@@ -119,14 +124,14 @@ def _used(
         return 0
     if device == CPU:
         return holds.private_bytes
-    found = _on_gpu(device, holds.pids, machine)
+    found = on_gpu(device, holds.pids, machine)
     if found is not None:
         return found
     # The driver hides processes from a container: what is ready holds what it was granted.
     return granted_bytes if instance.state is InstanceState.READY else 0
 
 
-def _on_gpu(uuid: str, pids: frozenset[int], machine: Machine) -> int | None:
+def on_gpu(uuid: str, pids: frozenset[int], machine: Machine) -> int | None:
     """What the processes hold of a GPU; None: the driver does not tell."""
     found: list[int] = [
         one.used_bytes
@@ -145,6 +150,12 @@ def tree(pid: int) -> Sequence[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.Error:
         return []
+
+
+def trees(pids: Iterable[int]) -> dict[int, list[psutil.Process]]:
+    """Each of these processes with its descendants, all found in one pass."""
+    children = _children()
+    return {pid: _tree(pid, children) for pid in pids}
 
 
 def _children() -> dict[int, list[psutil.Process]]:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -47,6 +47,11 @@ class Sampler:
         self._one_look_at_a_time = asyncio.Lock()
         self._watchers: set[asyncio.Queue[Machine]] = set()
         self._newcomer = asyncio.Event()
+        self._told: list[Callable[[Machine], None]] = []
+
+    def tell(self, told: Callable[[Machine], None]) -> None:
+        """Have somebody be told of every look; that alone does not make them more frequent."""
+        self._told.append(told)
 
     async def run(self) -> None:
         """Take samples until cancelled."""
@@ -79,6 +84,8 @@ class Sampler:
         """
         async with self._one_look_at_a_time:
             self._latest = machine = await self._look()
+        for told in self._told:
+            told(machine)
         for queue in self._watchers:
             if queue.full():
                 queue.get_nowait()

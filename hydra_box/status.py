@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hydra_box import __version__
 from hydra_box.engines.choice import eligible
 from hydra_box.messages import Attention, BoxStatus, ServiceView
-from hydra_box.types import LOCAL_ENGINES, EngineName, GpuCondition, Machine, Runtime
+from hydra_box.types import LOCAL_ENGINES, EngineName, Runtime
 
 if TYPE_CHECKING:
     from hydra_box.box import Box
@@ -27,19 +27,19 @@ def box_status(box: Box) -> BoxStatus:
         user_id=box.local_user.id,
         runtimes=runtimes_in_use(runtimes),
         services=services,
-        attention=needs_attention(box.sampler.latest(), runtimes, services, box.usage.trouble()),
+        attention=needs_attention(box.alarms.list(), runtimes, services, box.usage.trouble()),
     )
 
 
 def needs_attention(
-    machine: Machine,
+    alarms: Iterable[Attention],
     runtimes: Sequence[Runtime],
     services: Iterable[ServiceView],
     books: Attention | None = None,
 ) -> tuple[Attention, ...]:
     """What a person should look at; ``books`` is what they say of themselves."""
     return (
-        *gpus_in_trouble(machine),
+        *alarms,
         *((books,) if books else ()),
         *engines_without_runtime(runtimes),
         *services_in_trouble(services),
@@ -56,15 +56,6 @@ def runtime_in_use(engine: EngineName, runtimes: Sequence[Runtime]) -> str | Non
     """The id of the best runtime that works, of runtimes that are sorted best first."""
     verified = (one.id for one in eligible(engine, runtimes) if one.verified_at is not None)
     return next(verified, None)
-
-
-def gpus_in_trouble(machine: Machine) -> list[Attention]:
-    """GPUs that cannot be used although they should; a machine that never had one is in order."""
-    told = [one.message for one in machine.lost_gpus]
-    if not told and machine.gpu_condition is not GpuCondition.PRESENT:
-        told = [machine.gpu_message]
-    parts = (message.partition("; hint: ") for message in told)
-    return [Attention(message=fact, hint=hint) for fact, _, hint in parts if hint]
 
 
 def engines_without_runtime(runtimes: Sequence[Runtime]) -> list[Attention]:

@@ -3,22 +3,17 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hydra_box.messages import Attention
 from hydra_box.status import (
     engines_without_runtime,
-    gpus_in_trouble,
     runtime_in_use,
     runtimes_in_use,
 )
 from hydra_box.types import (
     Accelerator,
     EngineName,
-    GpuCondition,
-    GpuLoss,
     Runtime,
     RuntimeSource,
 )
-from tests.machines import cpu_only, one_rtx_4090
 
 LLAMA_CPP = EngineName.LLAMA_CPP
 
@@ -73,20 +68,6 @@ def test_an_engine_none_of_whose_runtimes_works_needs_attention() -> None:
 
 def test_an_engine_that_nobody_installed_needs_no_attention() -> None:
     assert engines_without_runtime(()) == []
-
-
-def test_lost_gpus_need_attention_and_a_machine_without_one_does_not() -> None:
-    assert gpus_in_trouble(one_rtx_4090()) == []
-    assert gpus_in_trouble(cpu_only()) == []
-    loss = GpuLoss(index=1, condition=GpuCondition.GPU_LOST, message="GPU 1 is gone; hint: restart")
-    machine = msgspec.structs.replace(
-        one_rtx_4090(), lost_gpus=(loss,), gpu_condition=GpuCondition.GPU_LOST, gpu_message="1 of 2"
-    )
-    assert gpus_in_trouble(machine) == [Attention(message="GPU 1 is gone", hint="restart")]
-    stale = msgspec.structs.replace(
-        cpu_only(), gpu_condition=GpuCondition.DRIVER_MISMATCH, gpu_message="old; hint: restart"
-    )
-    assert gpus_in_trouble(stale) == [Attention(message="old", hint="restart")]
 
 
 def test_no_other_takes_the_place_of_a_pinned_runtime() -> None:

@@ -18,6 +18,7 @@ from api.metrics.upstreams import upstream_families
 from api.prometheus import MEDIA_TYPE, Family, Sample, gauge, render
 from api.wiring import BoxParam
 from hydra_box import __version__
+from hydra_box.alarms import Alarm
 from hydra_box.engine_metrics import engine_metrics
 from hydra_box.engines import ENGINES
 from hydra_box.engines.metrics import EngineMetrics
@@ -31,6 +32,7 @@ class Scraped(Frozen, frozen=True, kw_only=True):
 
     started_at: float
     machine: Machine
+    alarms: Sequence[Alarm] = ()
     views: Sequence[ServiceView]
     measured: Mapping[str, ServiceMeasures]
     """By the service's id."""
@@ -53,6 +55,7 @@ async def metrics(box: BoxParam, keys: FromQuery[bool | None] = None) -> Respons
     scraped = Scraped(
         started_at=box.started_at,
         machine=machine,
+        alarms=box.alarms.all(),
         views=views,
         measured={view.id: box.measures.of(view.id) for view in views},
         keys=box.measures.by_key() if told else (),
@@ -75,6 +78,8 @@ def _families(scraped: Scraped) -> Iterator[Family]:
         Sample(scraped.started_at),
     )
     yield from machine_families(scraped.machine)
+    raised = (Sample(1, {"alarm": one.id, "severity": one.severity}) for one in scraped.alarms)
+    yield gauge("hydra_box_alarm", "What is wrong now, and needs attention.", *raised)
     yield from service_families(scraped.views)
     yield from request_families(scraped.views, scraped.measured)
     yield from upstream_families(scraped.views)

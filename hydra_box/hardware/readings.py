@@ -30,6 +30,7 @@ class Card(Frozen, frozen=True, kw_only=True):
     compute_capability: tuple[int, int] | None
     pci_bus_id: str | None
     numa_node: int | None
+    slowdown_celsius: int | None
 
 
 def optional(ask: Callable[..., Any], *arguments: Any) -> Any:
@@ -57,6 +58,7 @@ def read_card(handle: Handle) -> Card:
         compute_capability=None if capability is None else tuple(capability),
         pci_bus_id=None if pci is None else pci.busId,
         numa_node=_numa_node(handle),
+        slowdown_celsius=_slowdown(handle),
     )
 
 
@@ -83,6 +85,8 @@ def read_gpu(handle: Handle, card: Card, index: int, shared_memory: tuple[int, i
         shares_ram=memory is None,
         utilization_percent=None if load is None else load.gpu,
         temperature_celsius=read_temperature(handle),
+        slowdown_celsius=card.slowdown_celsius,
+        power_brake=_power_brake(handle),
         power_watts=_watts(pynvml.nvmlDeviceGetPowerUsage, handle),
         power_limit_watts=_watts(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle),
         compute_capability=card.compute_capability,
@@ -103,6 +107,7 @@ def read_mig_instance(handle: Handle, card: Card, index: int, temperature: int |
         total_bytes=memory.total,
         free_bytes=memory.free,
         temperature_celsius=temperature,
+        slowdown_celsius=card.slowdown_celsius,
         compute_capability=card.compute_capability,
         pci_bus_id=card.pci_bus_id,
         numa_node=card.numa_node,
@@ -200,6 +205,20 @@ def _process_name(pid: int) -> str | None:
 def _watts(ask: Callable[..., Any], handle: Handle) -> float | None:
     milliwatts = optional(ask, handle)
     return None if milliwatts is None else milliwatts / 1000
+
+
+def _slowdown(handle: Handle) -> int | None:
+    found: int | None = optional(
+        pynvml.nvmlDeviceGetTemperatureThreshold,
+        handle,
+        pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN,
+    )
+    return found
+
+
+def _power_brake(handle: Handle) -> bool:
+    reasons: int | None = optional(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
+    return bool((reasons or 0) & pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown)
 
 
 def _numa_node(handle: Handle) -> int | None:

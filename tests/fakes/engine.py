@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sleep-error", type=int, metavar="STATUS", help="told to sleep")
     parser.add_argument("--sleep-delay", type=float, default=0.0, help="seconds to fall asleep")
     parser.add_argument("--wake-error", type=int, metavar="STATUS", help="told to wake")
+    parser.add_argument("--leak", type=int, metavar="BYTES", help="held more at each SIGUSR1")
     parser.add_argument("--chunks", type=int, default=3, help="of a stream")
     parser.add_argument("--chunk-delay", type=float, default=0.0, help="seconds before each")
     return parser
@@ -239,6 +240,11 @@ async def _serve(options: argparse.Namespace) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    if options.leak is not None:
+        held: list[bytearray] = []
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGUSR1, lambda: held.append(bytearray(b"x") * options.leak)
+        )
     os.umask(0o177)
     print(f"srv load_model: loading model '{options.model}'", flush=True)
     server = await asyncio.start_unix_server(FakeEngine(options).handle, options.host)

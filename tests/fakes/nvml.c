@@ -16,6 +16,7 @@
  *   total 25769803776        free 24696061952         numa 0
  *   utilization 37           temperature 41           power 65500 (mW)
  *   power_limit 450000 (mW)  mig_mode 1               (a GPU in MIG mode)
+ *   slowdown 90              reasons 128              (why its clocks are low: a set of bits)
  *   nvlink GPU-...           pcie GPU-...             (one peer a line)
  *   process compute 4000 1073741824                   (or graphics, or mps; "-": bytes not told)
  *   handle_error 15          nvmlDeviceGetHandleByIndex answers this error
@@ -38,7 +39,7 @@ enum {
 };
 enum { MOST_DEVICES = 64, MOST_PROCESSES = 32, MOST_PEERS = 16, TEXT = 96 };
 enum { TOPOLOGY_HOSTBRIDGE = 30, TOPOLOGY_SYSTEM = 50, P2P_OK = 0, P2P_NOT_SUPPORTED = 5 };
-enum { P2P_NVLINK = 2 };
+enum { P2P_NVLINK = 2, THRESHOLD_SLOWDOWN = 1 };
 
 typedef unsigned long long u64;
 typedef struct { u64 total, free, used; } memory_t;
@@ -59,7 +60,8 @@ typedef struct {
     int parent; /* of a MIG instance: the place of its GPU; else -1 */
     int error, handle_error, mig_mode;
     int major, minor;
-    long numa, utilization, temperature, power, power_limit; /* -1: not there */
+    long numa, utilization, temperature, power, power_limit, slowdown; /* -1: not there */
+    u64 reasons;
     u64 total, free;
     int process_count, nvlink_count, pcie_count;
     struct { char kind[16]; process_t it; } processes[MOST_PROCESSES];
@@ -83,7 +85,7 @@ static device_t *begin_device(const char *uuid, int is_mig) {
     snprintf(device->uuid, TEXT, "%s", uuid);
     device->parent = -1;
     device->numa = device->utilization = device->temperature = -1;
-    device->power = device->power_limit = -1;
+    device->power = device->power_limit = device->slowdown = -1;
     if (is_mig) {
         for (device->parent = machine.count - 2; device->parent >= 0; device->parent--)
             if (machine.devices[device->parent].parent < 0) break;
@@ -118,6 +120,8 @@ static void read_key(device_t *device, const char *key, const char *value) {
     else if (!strcmp(key, "temperature")) device->temperature = atol(value);
     else if (!strcmp(key, "power")) device->power = atol(value);
     else if (!strcmp(key, "power_limit")) device->power_limit = atol(value);
+    else if (!strcmp(key, "slowdown")) device->slowdown = atol(value);
+    else if (!strcmp(key, "reasons")) device->reasons = strtoull(value, NULL, 10);
     else if (!strcmp(key, "mig_mode")) device->mig_mode = atoi(value);
     else if (!strcmp(key, "error")) device->error = atoi(value);
     else if (!strcmp(key, "handle_error")) device->handle_error = atoi(value);
@@ -270,6 +274,17 @@ int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned int *celsius) {
     (void)sensor;
     FIND(handle, device);
     return number(celsius, device->temperature);
+}
+
+int nvmlDeviceGetTemperatureThreshold(void *handle, int threshold, unsigned int *celsius) {
+    FIND(handle, device);
+    return threshold == THRESHOLD_SLOWDOWN ? number(celsius, device->slowdown) : NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *handle, u64 *reasons) {
+    FIND(handle, device);
+    *reasons = device->reasons;
+    return SUCCESS;
 }
 
 int nvmlDeviceGetPowerUsage(void *handle, unsigned int *milliwatts) {

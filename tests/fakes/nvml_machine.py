@@ -26,6 +26,8 @@ from tests.machines import GIB, gpu, machine
 SOURCE = Path(__file__).with_name("nvml.c")
 NO_PERMISSION = 4
 GPU_IS_LOST = 15
+POWER_BRAKE = 128
+"""Of the reasons why a GPU's clocks are low: the power supply says so."""
 
 _INIT_ERRORS = {
     GpuCondition.NO_PERMISSION: NO_PERMISSION,
@@ -204,6 +206,10 @@ def _fixed(one: Gpu) -> Iterator[str]:
         yield f"numa {one.numa_node}"
     if one.temperature_celsius is not None:
         yield f"temperature {one.temperature_celsius}"
+    if one.slowdown_celsius is not None:
+        yield f"slowdown {one.slowdown_celsius}"
+    if one.power_brake:
+        yield f"reasons {POWER_BRAKE}"
 
 
 def _memory(one: Gpu) -> Iterator[str]:
