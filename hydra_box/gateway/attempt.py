@@ -107,6 +107,7 @@ async def _attempt(job: Job, lease: Lease) -> None:
 
 
 async def _pass_on(job: Job, lease: Lease, answer: Answer) -> None:
+    lease.instance.heard += 1
     if answer.status >= 400:
         body = await answer.read_all(ERROR_LIMIT_BYTES)
         if answer.status == 503:
@@ -139,8 +140,9 @@ async def _pass_on(job: Job, lease: Lease, answer: Answer) -> None:
 async def _pass_on_stream(job: Job, lease: Lease, answer: Answer) -> None:
     stream = job.read(lease)
     send, read, feed = job.exchange.send, answer.read, stream.feed
-    rate = job.endpoint.rate
+    rate, instance = job.endpoint.rate, lease.instance
     while chunk := await read():
+        instance.heard += 1
         # An event is a line and an empty one: searching for pairs would take twice as long.
         events = chunk.count(b"\n") // 2
         job.events += events
@@ -148,12 +150,14 @@ async def _pass_on_stream(job: Job, lease: Lease, answer: Answer) -> None:
         rate.tokens += events
         data = feed(chunk)
         if data:
+            lease.at_client = True
             if not job.begun:
                 await _begin(job, answer)
             if stream.over:
                 # Before the client can have the last event.
                 job.finish(Outcome.OK)
             await send(data, more=True)
+            lease.at_client = False
         if stream.error is not None:
             raise _translate_event(job.dialect(lease), stream.error)
     rest = stream.finish()

@@ -12,6 +12,7 @@ from hydra_box.gateway.channel import Channel
 from hydra_box.gateway.queue import Queue
 from hydra_box.gateway.rate import Pace, TokenRate
 from hydra_box.plan.routing import Candidate
+from hydra_box.plan.words import time_left
 from hydra_box.types import EngineName, Service, ServiceStatus
 
 RETRY_AFTER_SECONDS = 5
@@ -33,6 +34,8 @@ class PooledInstance:
     """It takes no new request until it is healthy again."""
     served: float = 0.0
     """Requests that it was given, or would have been had it been there from the beginning."""
+    heard: int = 0
+    """Parts of answers that came from it: how those who watch it know that it lives."""
     leases: set[Lease] = field(default_factory=set)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -40,6 +43,11 @@ class PooledInstance:
     def takes_requests(self) -> bool:
         """Whether it may be given another one, if it has a free slot."""
         return not (self.draining or self.resting)
+
+    @property
+    def asked(self) -> int:
+        """Requests that wait for the engine now."""
+        return sum(not one.at_client for one in self.leases)
 
 
 @dataclass(eq=False, slots=True)
@@ -49,6 +57,8 @@ class Lease:
     instance: PooledInstance
     on_lost: Callable[[], None] | None = None
     """Called when the instance is gone and the lease is still out."""
+    at_client: bool = False
+    """A part of its answer is being sent: it waits for its client, and not for the engine."""
     charged: float = 0.0
     """Tokens that its flow was charged in the queue; settled when the request has ended."""
 
@@ -150,14 +160,18 @@ class Endpoint:
                 )
         return None
 
-    def not_ready(self, progress: str | None = None) -> Unavailable:
-        """The answer while no instance is ready."""
-        doing = self.reason or progress
+    def not_ready(
+        self, progress: str | None = None, again_seconds: int | None = None
+    ) -> Unavailable:
+        """The answer while no instance is ready, which may be known to be so in some seconds."""
+        soon = f"ready in about {time_left(again_seconds)}" if again_seconds else None
+        doing = self.reason or ", ".join(one for one in (progress, soon) if one)
         because = f": {doing}" if doing else ""
+        again = again_seconds or RETRY_AFTER_SECONDS
         return Unavailable(
             f"the service {self.access_name!r} is {self.status} and has no instance ready{because}",
-            hint=f"try again in {RETRY_AFTER_SECONDS} seconds",
-            retry_after_seconds=RETRY_AFTER_SECONDS,
+            hint=f"try again in {again} seconds, or have it wait: the header Prefer: wait=60",
+            retry_after_seconds=again,
         )
 
     def full(self, waited_seconds: float | None = None) -> Unavailable:

@@ -165,6 +165,11 @@ class Pool:
         instance = self._instances.get(instance_id)
         return len(instance.leases) if instance else 0
 
+    def heard_and_asked(self, instance_id: str) -> tuple[int, int] | None:
+        """Parts of answers that came from an instance, and requests that wait for it now."""
+        instance = self._instances.get(instance_id)
+        return None if instance is None else (instance.heard, instance.asked)
+
     def idle_seconds(self, service_id: str) -> float | None:
         """Since the service's last request ended; None: one is in flight or waits."""
         endpoint = self._endpoints[service_id]
@@ -274,9 +279,7 @@ class Pool:
 
     def not_ready(self, endpoint: Endpoint) -> Unavailable:
         """The answer while no instance is ready."""
-        waker = self._waker
-        progress = None if waker is None else waker.progress(endpoint.service.id)
-        return not_ready(endpoint, progress, self._clock())
+        return not_ready(endpoint, self._waker, self._clock())
 
     def refuse_waiting(self) -> None:
         """Answer every request in a queue: the daemon stops."""

@@ -32,6 +32,8 @@ from hydra_box.gateway.exchange import ClientGone, Exchange
 from hydra_box.gateway.finished import Record, forget, outcome_of, record_of
 from hydra_box.gateway.interrupt import Interrupt, Interrupted
 from hydra_box.gateway.job import Job, ask_of
+from hydra_box.gateway.media import check_media
+from hydra_box.gateway.media_fetch import MediaFetcher
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.preference import wait_seconds
 from hydra_box.gateway.request import LONGEST_MODEL_CHARACTERS, InferenceRequest, parse
@@ -69,6 +71,7 @@ class Relay:
         self._record = record
         self._clock = clock
         self._shut_keys = ShutKeys(keys)
+        self._media = MediaFetcher(settings.media_limit_bytes)
         self._accepting = True
 
     @property
@@ -163,7 +166,13 @@ class Relay:
     async def _read(self, exchange: Exchange) -> InferenceRequest:
         limit = self._settings.body_limit_bytes
         _check_length(exchange.header(b"content-length"), limit)
-        return parse(await exchange.read_body(limit))
+        request = parse(await exchange.read_body(limit), self._settings.choices_limit)
+        if request.has_media:
+            media = check_media(request.body, self._settings)
+            if media.remote:
+                body = await self._media.put_in(request.body, media)
+                request = msgspec.structs.replace(request, body=body)
+        return request
 
     def _job(
         self,

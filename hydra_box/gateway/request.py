@@ -13,11 +13,12 @@ import msgspec
 
 from hydra_box.engines.counts import RunningCounts
 from hydra_box.errors import InvalidRequest
+from hydra_box.gateway.forbidden_fields import check_forbidden, guarded
 from hydra_box.plan.reservation import BYTES_PER_TOKEN
 from hydra_box.types import Frozen
 
 MOST_CHOICES = 128
-"""Largest ``n``; an engine reserves room for every choice at once."""
+"""Largest ``n``, as at OpenAI; an engine reserves room for every choice at once."""
 
 MOST_TOKENS = 2**31 - 1
 """More tokens than that are as good as no limit, and counted as so many."""
@@ -26,9 +27,9 @@ LONGEST_MODEL_CHARACTERS = 256
 
 _T = TypeVar("_T")
 
-_MEDIA = (
-    *(b'"image_url"', b'"video_url"', b'"audio_url"', b'"input_audio"', b'"input_image"'),
-    *(b'"image_embeds"', b'"audio_embeds"', b'"multimodal_data"', b'"file"'),
+_MEDIA = re.compile(
+    rb'"(?:(?:image|video|audio)_(?:url|embeds)|input_(?:audio|image|video)|prompt_embeds|image_pil'
+    rb'|multimodal_data|file)"'
 )
 _ESCAPED = re.compile(rb"\\u00([0-7][0-9a-fA-F])")
 _ENCODED = re.compile(rb"[A-Za-z0-9+/=_-]{1024,}")
@@ -82,21 +83,14 @@ class InferenceRequest(Frozen, frozen=True, kw_only=True):
     """Those that may be generated, of which an endpoint may give the best ones only."""
     other_prompts_tokens: int
     """About how many tokens all of its prompts have but the first."""
+    has_media: bool
+    """Whether there may be images or sound in it."""
     body: bytes
-    """As the client sent it."""
+    """As the client sent it, or with media in it that the box has fetched."""
 
     def wants(self, counts: RunningCounts) -> bool:
         """Whether the client asked for such counts itself."""
         return self.asks_timings if counts.member else self.asks_continuous_usage
-
-    @property
-    def has_media(self) -> bool:
-        """Whether there may be images or sound in it."""
-        body = self.body
-        if b"\\u00" in body:
-            # A key may be written so, and is the same for an engine.
-            body = _ESCAPED.sub(lambda found: bytes((int(found[1], 16),)), body)
-        return any(mark in body for mark in _MEDIA)
 
     @property
     def thought_bytes(self) -> int:
@@ -108,12 +102,12 @@ class InferenceRequest(Frozen, frozen=True, kw_only=True):
         return size
 
 
-_fields = msgspec.json.Decoder(_Fields)
+_fields: msgspec.json.Decoder[_Fields] = msgspec.json.Decoder(guarded(_Fields))
 _stream_options = msgspec.json.Decoder(_StreamOptions | None)
 _prompts = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def parse(body: bytes) -> InferenceRequest:
+def parse(body: bytes, most_choices: int = MOST_CHOICES) -> InferenceRequest:
     """Read a request's body.
 
     Raises:
@@ -122,7 +116,8 @@ def parse(body: bytes) -> InferenceRequest:
 
     """
     fields = _decode(_fields, body)
-    _check(fields)
+    _check(fields, most_choices)
+    check_forbidden(fields)
     stream = bool(fields.stream)
     options = bytes(fields.stream_options)
     wanted = _StreamOptions()
@@ -130,7 +125,8 @@ def parse(body: bytes) -> InferenceRequest:
         wanted = _decode(_stream_options, options, inside="stream_options") or wanted
     each = max(fields.n or 1, fields.n_cmpl or 1)
     prompts = _prompts_of(bytes(fields.prompt))
-    _check_answers(max(each, fields.best_of or 1) * len(prompts), len(prompts))
+    sequences = max(each, fields.best_of or 1) * len(prompts)
+    _check_answers(sequences, len(prompts), most_choices)
     return InferenceRequest(
         model=fields.model,
         stream=stream,
@@ -143,8 +139,9 @@ def parse(body: bytes) -> InferenceRequest:
         max_tokens=_most_tokens(fields),
         choices_per_prompt=each,
         choices=each * len(prompts),
-        sequences=max(each, fields.best_of or 1) * len(prompts),
+        sequences=sequences,
         other_prompts_tokens=sum(_thought_tokens(one) for one in prompts[1:]),
+        has_media=_may_have_media(body),
         body=body,
     )
 
@@ -174,6 +171,13 @@ def _with_members(stream_options: bytes, members: list[bytes]) -> bytes:
     return b"{%b}" % b",".join([inside, *members] if inside else members)
 
 
+def _may_have_media(body: bytes) -> bool:
+    if b"\\u00" in body:
+        # A key may be written so, and is the same for an engine.
+        body = _ESCAPED.sub(lambda found: bytes((int(found[1], 16),)), body)
+    return _MEDIA.search(body) is not None
+
+
 def _most_tokens(fields: _Fields) -> int | None:
     given = (fields.max_tokens, fields.max_completion_tokens, fields.n_predict)
     limits = [one for one in given if one is not None]
@@ -196,17 +200,17 @@ def _thought_tokens(prompt: bytes) -> int:
     return max(1, len(prompt) // BYTES_PER_TOKEN)
 
 
-def _check_answers(answers: int, prompts: int) -> None:
+def _check_answers(answers: int, prompts: int, most_choices: int) -> None:
     """One request must not take all slots of an instance for as long as it likes."""
-    if answers > MOST_CHOICES:
+    if answers > most_choices:
         raise InvalidRequest(
             f"{answers:,} answers are asked for, to {prompts:,} prompts",
-            hint=f"ask for {MOST_CHOICES} in one request at most",
+            hint=f"ask for {most_choices} in one request at most",
             param="prompt",
         )
 
 
-def _check(fields: _Fields) -> None:
+def _check(fields: _Fields, most_choices: int) -> None:
     if not 0 < len(fields.model) <= LONGEST_MODEL_CHARACTERS:
         raise InvalidRequest(
             f"model has {len(fields.model)} characters",
@@ -218,9 +222,9 @@ def _check(fields: _Fields) -> None:
         ("n_cmpl", fields.n_cmpl),
         ("best_of", fields.best_of),
     ):
-        if value is not None and not 1 <= value <= MOST_CHOICES:
+        if value is not None and not 1 <= value <= most_choices:
             raise InvalidRequest(
-                f"{name} is {_shown(value)}", hint=f"use 1 to {MOST_CHOICES}", param=name
+                f"{name} is {_shown(value)}", hint=f"use 1 to {most_choices}", param=name
             )
 
 

@@ -1,4 +1,4 @@
-"""Waking a service that sleeps: who does that, how long its requests wait, what they are told."""
+"""Services of which nothing is ready: who wakes them, who waits, and what the others are told."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Protocol
 
 from hydra_box.errors import Unavailable
 from hydra_box.gateway.endpoint import RETRY_AFTER_SECONDS, Endpoint
+
+LONGEST_RETRY_AFTER_SECONDS = 600
+"""An estimate that is as long may be wrong by as much."""
 
 
 class Waker(Protocol):
@@ -18,6 +21,10 @@ class Waker(Protocol):
 
     def progress(self, service_id: str) -> str | None:
         """What a service that loads is doing, in a few words."""
+        ...
+
+    def eta_seconds(self, service_id: str) -> float | None:
+        """How long until the next instance of a service is ready; None: that is not known."""
         ...
 
 
@@ -37,19 +44,23 @@ def hold_seconds(endpoint: Endpoint, prefers: float | None, limit: float) -> flo
     return min(prefers, limit)
 
 
-def not_ready(endpoint: Endpoint, progress: str | None, now: float) -> Unavailable:
+def not_ready(endpoint: Endpoint, waker: Waker | None, now: float) -> Unavailable:
     """The answer to a request that does not wait (any more) for a service that loads.
 
     Args:
         endpoint: the service.
-        progress: what it is doing.
+        waker: knows what it is doing, and for how long yet.
         now: monotonic seconds, as those of ``waking_since``.
     """
+    service_id = endpoint.service.id
+    progress = None if waker is None else waker.progress(service_id)
+    eta = None if waker is None else waker.eta_seconds(service_id)
+    again = None if eta is None else bounded(eta)
     if endpoint.waking_since is None:
-        return endpoint.not_ready(progress)
+        return endpoint.not_ready(progress, again)
     waited = now - endpoint.waking_since
     doing = progress or endpoint.reason
-    again = retry_after_seconds(endpoint.start_seconds, waited)
+    again = again or retry_after_seconds(endpoint.start_seconds, waited)
     return Unavailable(
         f"the service {endpoint.access_name!r} is waking{f': {doing}' if doing else ''}; "
         f"asked {waited:.0f} s ago",
@@ -62,4 +73,9 @@ def retry_after_seconds(start_seconds: float | None, waited_seconds: float) -> i
     """What is left of a start that takes as long as the last one did."""
     if start_seconds is None:
         return RETRY_AFTER_SECONDS
-    return max(1, math.ceil(start_seconds - waited_seconds))
+    return bounded(start_seconds - waited_seconds)
+
+
+def bounded(seconds: float) -> int:
+    """In whole seconds, rounded up, when to come again: no sooner than in one, nor in hours."""
+    return min(max(1, math.ceil(seconds)), LONGEST_RETRY_AFTER_SECONDS)

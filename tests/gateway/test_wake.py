@@ -29,6 +29,7 @@ class Waker:
     pool: Pool
     woken: list[str] = field(default_factory=list)
     doing: str | None = None
+    eta: float | None = None
 
     def wake(self, service_id: str) -> None:
         self.woken.append(service_id)
@@ -36,6 +37,9 @@ class Waker:
 
     def progress(self, service_id: str) -> str | None:
         return self.doing
+
+    def eta_seconds(self, service_id: str) -> float | None:
+        return self.eta
 
 
 @dataclass
@@ -150,6 +154,47 @@ async def test_who_is_sent_away_learns_when_to_come_again(
     with pytest.raises(Unavailable) as told:
         await pool.acquire(sleeping.endpoint, wait_seconds=0)
     assert told.value.retry_after_seconds == again
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.mark.parametrize(
+    ("eta", "again", "soon"),
+    [
+        (None, 5, ""),
+        (0.2, 1, ", ready in about 1 s"),
+        (39.2, 40, ", ready in about 40 s"),
+        (90.0, 90, ", ready in about 2 min"),
+        (1e9, 600, ", ready in about 10 min"),
+    ],
+)
+async def test_while_a_service_is_started_a_request_learns_when_it_will_serve(
+    sleeping: Sleeping, eta: float | None, again: int, soon: str
+) -> None:
+    sleeping.pool.put_service(SERVICE, ServiceStatus.DEPLOYING, None)
+    sleeping.waker.doing, sleeping.waker.eta = "2 engines before it", eta
+    with pytest.raises(Unavailable) as told:
+        await sleeping.pool.acquire(sleeping.endpoint)
+    assert told.value.retry_after_seconds == again
+    assert told.value.message.endswith(f"no instance ready: 2 engines before it{soon}")
+    assert told.value.hint is not None
+    assert told.value.hint.startswith(f"try again in {again} seconds")
+
+
+async def test_one_that_failed_says_why_and_not_that_it_is_ready_soon(sleeping: Sleeping) -> None:
+    sleeping.pool.put_service(SERVICE, ServiceStatus.DEPLOYING, "signal 9")
+    sleeping.waker.eta = 12.0
+    with pytest.raises(Unavailable, match="no instance ready: signal 9\n") as told:
+        await sleeping.pool.acquire(sleeping.endpoint)
+    assert told.value.retry_after_seconds == 12
+
+
+async def test_a_wake_that_stands_in_the_queue_says_so(sleeping: Sleeping) -> None:
+    task = await sleeping.waiting()
+    sleeping.waker.doing, sleeping.waker.eta = "2 engines before it", 33.3
+    with pytest.raises(Unavailable, match="is waking: 2 engines before it; asked 0 s ago") as told:
+        await sleeping.pool.acquire(sleeping.endpoint, wait_seconds=0)
+    assert told.value.retry_after_seconds == 34
     task.cancel()
     await asyncio.wait([task])
 
