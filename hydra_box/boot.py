@@ -15,11 +15,13 @@ from hydra_box.config import Paths, Settings
 from hydra_box.corrections import Corrections
 from hydra_box.engines.base import Engine
 from hydra_box.engines.runtimes import RuntimeManager
-from hydra_box.errors import EngineError
+from hydra_box.errors import DoesNotFit, EngineError, EngineUnavailable
 from hydra_box.library import Library
 from hydra_box.measure import holding, measured, tree
 from hydra_box.placer import Placer, accept, ask_for, offer_of
 from hydra_box.plan.availability import available_bytes
+from hydra_box.plan.gpu_loss import waits_for_gpu
+from hydra_box.plan.ways import outdated
 from hydra_box.process import EngineProcess, identity, read_last_process, spawn
 from hydra_box.types import (
     Correction,
@@ -35,6 +37,8 @@ from hydra_box.types import (
 
 FIRST_PROBE_SECONDS = 0.05
 LONGEST_PROBE_SECONDS = 1.0
+LOADED_STALL_SECONDS = 20.0
+"""How long an engine may do nothing that has loaded its model and has a request to answer."""
 WHOLE_START_BYTES = 1024 * 1024
 """Of a log: enough for everything that an engine prints while it loads."""
 
@@ -71,16 +75,27 @@ class Boot:
             InvalidModel: its files cannot be read any more.
         """
         offer = await asyncio.to_thread(offer_of, service)
-        ours = (one for one in instances if one.service_id == service.id)
-        placed = sum(one.placement is not None for one in ours)
+        ours = [
+            one for one in instances if one.service_id == service.id and one.placement is not None
+        ]
+        placed, replaced = len(ours), outdated(service, ours, self._runtimes.pins())
         # All that are missing are placed together, so that the first leaves room for the others;
         # where they do not fit together any more, this one alone may.
         missing = max(1, service.desired_instances - placed)
         for wanted in (missing, 1):
             ask = ask_for(service, instances=wanted, running=placed)
-            decision = await self._placer.place(ask, (offer,), instances)
+            if replaced:
+                decision = await self._placer.place_beside(ask, (offer,), instances, service.id)
+            else:
+                decision = await self._placer.place(ask, (offer,), instances)
             if isinstance(decision.result, Plan):
                 break
+        if waits := waits_for_gpu(service, decision.situation.machine):
+            raise DoesNotFit(
+                waits,
+                hint="hydra-box gpus tells more; to have it on the CPU meanwhile: "
+                f"hydra-box edit {service.name} --device cpu",
+            )
         return accept(decision.result).placements[0]
 
     async def free(self, instances: Sequence[Instance]) -> tuple[Machine, dict[str, int]]:
@@ -100,20 +115,11 @@ class Boot:
             EngineUnavailable: no runtime works, or the program cannot be started.
         """
         runtime = await self._runtimes.best(placement.engine, placement.accelerator)
-        socket_path = self._paths.instance_socket(instance_id)
-        launch = Launch(
-            instance_id=instance_id,
-            access_name=service.access_name,
-            model_path=service.model_path,
-            socket_path=str(socket_path),
-            device=placement.device,
-            options=placement.options,
-            allows_code=service.allows_code,
-            may_sleep=service.idle_timeout_seconds is not None,
-        )
+        may_sleep = service.idle_timeout_seconds is not None
+        launch = self.launch(service, instance_id, placement, may_sleep=may_sleep)
+        socket_path = Path(launch.socket_path)
         command = self._engines[service.engine].command(runtime, launch)
-        shutil.rmtree(socket_path.parent, ignore_errors=True)
-        socket_path.parent.mkdir(mode=0o700, parents=True)
+        _make_anew(socket_path.parent)
         await self._library.touch(service.model_path)
         process = spawn(
             command.argv,
@@ -122,6 +128,21 @@ class Boot:
             log_path=self._paths.instance_log(instance_id),
         )
         return process, launch, runtime.id
+
+    def launch(
+        self, service: Service, instance_id: str, placement: Placement, *, may_sleep: bool
+    ) -> Launch:
+        """What an instance's process is asked to serve, and where it answers."""
+        return Launch(
+            instance_id=instance_id,
+            access_name=service.access_name,
+            model_path=service.model_path,
+            socket_path=str(self._paths.instance_socket(instance_id)),
+            device=placement.device,
+            options=placement.options,
+            allows_code=service.allows_code,
+            may_sleep=may_sleep,
+        )
 
     async def measure(
         self, service: Service, instance: Instance
@@ -138,37 +159,60 @@ class Boot:
         found = measured(instance, holds, machine, report)
         return found, self._corrections.learn(instance.placement, found)
 
-    async def until_ready(self, service: Service, launch: Launch, process: EngineProcess) -> None:
+    async def until_ready(
+        self, service: Service, launch: Launch, process: EngineProcess, *, loaded: bool = False
+    ) -> None:
         """Return once the process has answered a real one-token request.
 
-        There is no limit on how long a model may load, only on how long it may do nothing.
+        There is no limit on how long a model may load, only on how long it may do nothing. One
+        that has ``loaded`` it before may still work on requests that nobody waits for any more.
 
         Raises:
-            EngineError: it answered wrongly, or did nothing for ``load_stall_seconds``.
+            EngineError: it answered wrongly, or did nothing for too long.
         """
         engine = self._engines[service.engine]
         log_path = self._paths.instance_log(launch.instance_id)
         pause, seen, seen_at = FIRST_PROBE_SECONDS, 0.0, self._monotonic()
         limit = self._settings.load_stall_seconds
-        while not await self._probe(engine, launch):
+        doing = "while loading"
+        if loaded:
+            limit, doing = min(limit, LOADED_STALL_SECONDS), "when asked whether it still serves"
+        while not await self._probe(engine, launch, limit):
             work = _work_done(process.pid, log_path)
             if work > seen:
                 seen, seen_at = work, self._monotonic()
             elif self._monotonic() - seen_at > limit:
                 raise EngineError(
-                    f"the engine hangs: it did nothing for {limit:g} s while loading",
+                    f"the engine hangs: it did nothing for {limit:g} s {doing}",
                     hint=f"hydra-box logs {service.name} --instance {launch.instance_id}",
                 )
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PROBE_SECONDS)
 
-    async def _probe(self, engine: Engine, launch: Launch) -> bool:
+    async def _probe(self, engine: Engine, launch: Launch, limit: float) -> bool:
         """One probe; an engine that takes the request and never answers counts as loading."""
         try:
-            async with asyncio.timeout(self._settings.load_stall_seconds):
+            async with asyncio.timeout(limit):
                 return await engine.probe(Path(launch.socket_path), launch.access_name)
         except TimeoutError:
             return False
+
+
+def _make_anew(directory: Path) -> None:
+    """Make an empty directory in the place of what is there.
+
+    Raises:
+        EngineUnavailable: the disk does not let it: it is full, or cannot be written.
+    """
+    try:
+        if directory.exists():
+            shutil.rmtree(directory)
+        directory.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise EngineUnavailable(
+            f"{directory}, for the engine's socket, cannot be made: {error.strerror}",
+            hint="hydra-box doctor looks at the disk and at permissions",
+        ) from error
 
 
 def _work_done(pid: int, log_path: Path) -> float:

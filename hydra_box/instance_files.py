@@ -1,13 +1,17 @@
-"""What instances leave on the disk: their sockets and logs, and processes of an earlier daemon."""
+"""What instances leave on the disk: their sockets and logs."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Collection
 
 from hydra_box.config import Paths
-from hydra_box.process import reap_leftovers, rotate
+from hydra_box.leftovers import Leftovers
+from hydra_box.process import identity, rotate
+
+log = logging.getLogger(__name__)
 
 
 class InstanceFiles:
@@ -17,9 +21,13 @@ class InstanceFiles:
         self._paths = paths
         self._log_limit_bytes = log_limit_bytes
 
-    async def reap(self) -> list[int]:
-        """End the engine processes that an earlier daemon left behind; their pids."""
-        return await asyncio.to_thread(reap_leftovers, self._paths.home)
+    async def leftovers(self) -> Leftovers:
+        """What an earlier daemon left: processes and directories."""
+        return await asyncio.to_thread(Leftovers, self._paths)
+
+    def names(self, instance_id: str) -> dict[str, str]:
+        """The environment by which an instance's process is known."""
+        return identity(self._paths.home, instance_id)
 
     async def rotate(self, instance_ids: Collection[str]) -> None:
         """Move the logs that have become too long."""
@@ -29,9 +37,18 @@ class InstanceFiles:
         """Remove an instance's directory and its logs."""
         shutil.rmtree(self._paths.instance_socket(instance_id).parent, ignore_errors=True)
         log_path = self._paths.instance_log(instance_id)
-        log_path.unlink(missing_ok=True)
-        log_path.with_name(log_path.name + ".1").unlink(missing_ok=True)
+        try:
+            log_path.unlink(missing_ok=True)
+            log_path.with_name(log_path.name + ".1").unlink(missing_ok=True)
+        except OSError as error:
+            # A log too many harms nobody.
+            log.warning("%s stays: %s", log_path, error.strerror)
 
     def _rotate(self, instance_ids: Collection[str]) -> None:
         for instance_id in instance_ids:
-            rotate(self._paths.instance_log(instance_id), self._log_limit_bytes)
+            log_path = self._paths.instance_log(instance_id)
+            try:
+                rotate(log_path, self._log_limit_bytes)
+            except OSError as error:
+                # It is tried again and again, and takes nothing from the engines meanwhile.
+                log.warning("%s grows on: %s", log_path, error.strerror)

@@ -22,12 +22,22 @@ class Instances:
         self._rows: dict[str, Instance] = {}
         self.changed = asyncio.Event()
 
-    async def clear(self) -> list[str]:
-        """Remove the rows that an earlier daemon left; their ids."""
-        left = [one.id for one in await self._store.instances()]
-        for instance_id in left:
-            await self._store.delete_instance(instance_id)
-        return left
+    async def left(self) -> tuple[Instance, ...]:
+        """The rows that an earlier daemon left; none of them is known yet."""
+        return tuple(await self._store.instances())
+
+    def take_over(self, instance: Instance) -> None:
+        """Know an instance that an earlier daemon left.
+
+        Its row stays as it is until the instance changes: should this daemon be killed as well,
+        the next one finds what was true.
+        """
+        self._rows[instance.id] = instance
+        self.changed.set()
+
+    def drop(self, instance_id: str) -> None:
+        """Remove the row of an instance that does not go on."""
+        self._journal.enqueue(lambda: self._store.delete_instance(instance_id))
 
     async def delete_service(self, service_id: str) -> None:
         """Remove the row of a service, to which rows of instances belong."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from hydra_box.boot import Boot
 from hydra_box.config import Paths
@@ -19,39 +18,18 @@ from hydra_box.instances import Instances
 from hydra_box.journal import Journal
 from hydra_box.plan.lifecycle import after_death
 from hydra_box.process import EngineProcess, read_last_process
+from hydra_box.running import STOP_GRACE_SECONDS, Running, while_alive
 from hydra_box.types import (
     EngineName,
     Instance,
     InstanceState,
-    Launch,
     Placement,
     ProcessExit,
     Service,
     Severity,
 )
 
-STOP_GRACE_SECONDS = 5.0
-
 S = InstanceState
-
-
-@dataclass(eq=False, slots=True)
-class Running:
-    """One start of an instance, while its process is there."""
-
-    service: Service
-    """As it was when the process was started."""
-    launch: Launch
-    process: EngineProcess
-    begun_at: float
-    """When this start, or the last waking, was begun; monotonic seconds."""
-    napping: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while it falls asleep or wakes, which follow each other."""
-
-    @property
-    def instance_id(self) -> str:
-        """Whose start it is."""
-        return self.launch.instance_id
 
 
 class Lives:
@@ -94,10 +72,25 @@ class Lives:
         log_tail = read_last_process(self._paths.instance_log(instance_id))
         return self._engines[engine].progress(log_tail)
 
+    def explain(self, instance_id: str, engine: EngineName, exit: ProcessExit) -> str:
+        """Why the last process of an instance ended, from its log."""
+        log_tail = read_last_process(self._paths.instance_log(instance_id))
+        return str(self._engines[engine].explain_exit(exit, log_tail))
+
     async def end(self, instance_id: str) -> None:
         """End an instance's process, if it has one."""
         if running := self._running.get(instance_id):
             await running.process.stop(STOP_GRACE_SECONDS)
+
+    def fail(self, instance_id: str, reason: str) -> None:
+        """Kill a process that hangs or is sick; its instance goes on as after any other death.
+
+        What it had under way and has not begun to answer goes elsewhere.
+        """
+        if running := self._running.get(instance_id):
+            running.failure = running.failure or reason
+            self._pool.drain_instance(instance_id)
+            running.process.kill()
 
     async def live(self, instance_id: str, service: Service) -> None:
         """Start the process of an instance, and follow it to its end."""
@@ -109,7 +102,45 @@ class Lives:
             reason, had_room = _one_line(error), False
         except HydraError as error:
             reason = _one_line(error)
-        self._running.pop(instance_id, None)
+        await self._over(instance_id, service, exit, reason, had_room=had_room)
+
+    def adopt(self, instance: Instance, service: Service, process: EngineProcess) -> None:
+        """Take over a process that an earlier daemon started; then ``go_on`` with it."""
+        if instance.placement is None:
+            raise RuntimeError(f"{instance.id} has a process and no placement")
+        launch = self._boot.launch(
+            service, instance.id, instance.placement, may_sleep=instance.may_sleep
+        )
+        self._running[instance.id] = Running(service, launch, process, None)
+
+    async def go_on(self, instance_id: str) -> None:
+        """Follow a process that was adopted to its end."""
+        running, reason = self._running[instance_id], None
+        if self._instances[instance_id].state is S.ASLEEP:
+            exit = await running.process.wait()
+        else:
+            exit, reason = await self._follow(running)
+        await self._over(instance_id, running.service, exit, running.failure or reason)
+
+    async def wait_answered(self, instance_ids: Iterable[str], seconds: float) -> None:
+        """Until these serve or are over, or they took too long."""
+        waits = [one.answered.wait() for id in instance_ids if (one := self._running.get(id))]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*waits)
+
+    async def _over(
+        self,
+        instance_id: str,
+        service: Service,
+        exit: ProcessExit,
+        reason: str | None,
+        *,
+        had_room: bool = True,
+    ) -> None:
+        """Its process is gone, or there never was one."""
+        if running := self._running.pop(instance_id, None):
+            running.answered.set()
         await self._pool.remove_instance(instance_id)
         self._after_end(instance_id, service, exit, reason, had_room=had_room)
 
@@ -147,33 +178,47 @@ class Lives:
         except HydraError as error:
             reason = _one_line(error)
             await running.process.stop(STOP_GRACE_SECONDS)
-        return await running.process.wait(), reason
+        exit = await running.process.wait()
+        return exit, running.failure or reason
 
     async def settle(self, running: Running) -> None:
         """Wait until it serves, have it take requests, and measure what it took."""
         service, launch, process = running.service, running.launch, running.process
-        await self._boot.until_ready(service, launch, process)
+        # One that was adopted has been ready since its own daemon saw it so.
+        known = self._instances.get(launch.instance_id)
+        loaded = known is not None and known.ready_at is not None
+        await self._boot.until_ready(service, launch, process, loaded=loaded)
         instance = self._instances.get(launch.instance_id)
         if instance is None or instance.state is not S.STARTING:
             return
         ready = self._instances.change(
-            instance.id, state=S.READY, ready_at=self._clock(), reason=None
+            instance.id,
+            state=S.READY,
+            ready_at=instance.ready_at or self._clock(),
+            reason=None,
         )
+        self._take_requests(running)
+        if not ready.measured:
+            await self._measure(ready, service)
+
+    def _take_requests(self, running: Running) -> None:
+        """Have the pool give it requests from now on, first of those that wait."""
+        service, launch, begun_at = running.service, running.launch, running.begun_at
         self._pool.add_instance(
             service.id,
-            instance.id,
+            launch.instance_id,
             EngineChannel(Path(launch.socket_path)),
             launch.options.slots,
             engine=service.engine,
-            start_seconds=self._monotonic() - running.begun_at,
+            start_seconds=None if begun_at is None else self._monotonic() - begun_at,
         )
+        running.answered.set()
         self._journal.record(
             "instance.ready",
-            f"{instance.id} is ready (pid {process.pid}, {launch.device})",
+            f"{launch.instance_id} is ready (pid {running.process.pid}, {launch.device})",
             service=service,
-            instance_id=instance.id,
+            instance_id=launch.instance_id,
         )
-        await self._measure(ready, service)
 
     async def _measure(self, ready: Instance, service: Service) -> None:
         """Note what an instance really takes, beside what was predicted."""
@@ -214,8 +259,7 @@ class Lives:
             )
             return
         if reason is None:
-            log_tail = read_last_process(self._paths.instance_log(instance_id))
-            reason = str(self._engines[service.engine].explain_exit(exit, log_tail))
+            reason = self.explain(instance_id, service.engine, exit)
         died = after_death(instance, now=self._clock(), reason=reason, had_room=had_room)
         self._instances.save(died)
         what = "ended and will be started again" if had_room else "waits for room"
@@ -228,23 +272,6 @@ class Lives:
             service=service,
             instance_id=instance_id,
         )
-
-
-async def while_alive(process: EngineProcess, work: Coroutine[Any, Any, None]) -> None:
-    """Do some work with a process, which is over when the process is.
-
-    Raises:
-        HydraError: as the work, of a process that is still there.
-    """
-    working = asyncio.create_task(work)
-    ended = asyncio.create_task(process.wait())
-    await asyncio.wait({working, ended}, return_when=asyncio.FIRST_COMPLETED)
-    died = ended.done()
-    working.cancel()
-    ended.cancel()
-    (outcome,) = await asyncio.gather(working, return_exceptions=True)
-    if isinstance(outcome, Exception) and not (died and isinstance(outcome, HydraError)):
-        raise outcome
 
 
 def _one_line(error: HydraError) -> str:

@@ -15,14 +15,15 @@ import pytest
 from hydra_box.errors import EngineUnavailable
 from hydra_box.process import (
     EngineProcess,
+    adopt,
     find_leftovers,
     identity,
     read_last_process,
     read_tail,
-    reap_leftovers,
     rotate,
     spawn,
 )
+from hydra_box.sessions import born_at, leads
 from hydra_box.types import ProcessExit
 from tests.waiting import eventually
 
@@ -48,6 +49,50 @@ def start(code: str, tmp_path: Path, env: dict[str, str] | None = None) -> Engin
         cwd=tmp_path,
         log_path=tmp_path / "log",
     )
+
+
+def orphan(command: str, home: Path) -> int:
+    """The pid of a session's leader that belongs to nobody here, as after a daemon was killed."""
+    # The shell ends at once, as a killed daemon would.
+    started = subprocess.run(
+        ["sh", "-c", f"setsid {command} >/dev/null 2>&1 & echo $!"],
+        env={"PATH": os.environ["PATH"], **identity(home, "a-1")},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    pid = int(started.stdout)
+    eventually(lambda: is_itself(pid), what="it leads its session")
+    return pid
+
+
+def is_itself(pid: int) -> bool:
+    """Whether a process that was just started is what it shall be; or is gone again."""
+    try:
+        process = psutil.Process(pid)
+        # While a program is loaded there is no environment to read.
+        return process.name() not in ("sh", "setsid") and bool(process.environ()) and leads(pid)
+    except psutil.Error:
+        return not psutil.pid_exists(pid)
+
+
+def child_that_waits(home: Path) -> tuple[int, int]:
+    """A child that no ``Popen`` has started, as after an execve: it exits with 7.
+
+    Its pid, and what to close so that it does.
+    """
+    command = ["sh", "-c", "read line; exit 7"]
+    gate, other_end = os.pipe()
+    pid = os.posix_spawnp(
+        command[0],
+        command,
+        {"PATH": os.environ["PATH"], **identity(home, "a-1")},
+        file_actions=[(os.POSIX_SPAWN_DUP2, gate, 0)],
+        setsid=True,
+    )
+    os.close(gate)
+    eventually(psutil.Process(pid).environ, what="it is loaded")
+    return pid, other_end
 
 
 async def first_line(log_path: Path) -> str:
@@ -122,20 +167,72 @@ async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
         spawn(["no-such-server"], env={}, cwd=tmp_path, log_path=tmp_path / "log")
 
 
-def test_leftovers_are_found_by_their_environment_and_ended(tmp_path: Path) -> None:
-    # The shell ends at once, as a killed daemon would: what it started belongs to nobody here.
-    orphan = subprocess.run(
-        ["sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"],
-        env={"PATH": os.environ["PATH"], **identity(tmp_path, "a-1")},
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    pid = int(orphan.stdout)
-    eventually(lambda: [one.pid for one in find_leftovers(tmp_path)] == [pid])
-    assert list(find_leftovers(tmp_path / "other")) == []
-    assert reap_leftovers(tmp_path) == [pid]
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+def test_leftovers_are_found_by_their_environment(tmp_path: Path) -> None:
+    pid = orphan("sleep 600", tmp_path)
+    try:
+        assert [one.pid for one in find_leftovers(tmp_path)] == [pid]
+        assert list(find_leftovers(tmp_path / "other")) == []
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+async def test_a_process_of_an_earlier_daemon_is_taken_over(tmp_path: Path) -> None:
+    pid = orphan("sleep 600", tmp_path)
+    process = adopt(pid, born_at(pid), identity(tmp_path, "a-1"))
+    assert process is not None
+    assert (process.pid, process.created_at) == (pid, born_at(pid))
+    # It is no child: how it ended is known to nobody here.
+    assert await process.stop(grace_seconds=10) == ProcessExit()
+    assert process.ended
+    assert list(find_leftovers(tmp_path)) == []
+
+
+async def test_what_one_of_an_earlier_daemon_has_started_ends_with_it(tmp_path: Path) -> None:
+    pid = orphan(f"{sys.executable} -c '{HAS_A_CHILD}'", tmp_path)
+    process = adopt(pid, born_at(pid), identity(tmp_path, "a-1"))
+    assert process is not None
+    eventually(lambda: len(list(find_leftovers(tmp_path))) == 2)
+    os.kill(pid, signal.SIGKILL)
+    assert await process.wait() == ProcessExit()
+    await asyncio.to_thread(eventually, lambda: not list(find_leftovers(tmp_path)))
+
+
+async def test_of_a_child_the_exit_is_known_whoever_started_it(tmp_path: Path) -> None:
+    pid, other_end = child_that_waits(tmp_path)
+    process = adopt(pid, born_at(pid), identity(tmp_path, "a-1"))
+    assert process is not None
+    os.close(other_end)
+    assert await process.wait() == ProcessExit(code=7)
+
+
+@pytest.mark.parametrize(
+    ("later_seconds", "home", "instance_id"), [(0.01, "", "a-1"), (0, "other", "a-1"), (0, "", "b")]
+)
+async def test_a_stranger_of_the_same_number_is_not_taken_over(
+    tmp_path: Path, later_seconds: float, home: str, instance_id: str
+) -> None:
+    pid = orphan("sleep 600", tmp_path)
+    try:
+        names = identity(tmp_path / home, instance_id)
+        assert adopt(pid, born_at(pid) + later_seconds, names) is None
+        assert psutil.pid_exists(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+async def test_one_that_is_gone_is_not_taken_over(tmp_path: Path) -> None:
+    pid = orphan("true", tmp_path)
+    eventually(lambda: not psutil.pid_exists(pid))
+    assert adopt(pid, 1.0, identity(tmp_path, "a-1")) is None
+
+
+async def test_a_stopped_process_can_be_killed(tmp_path: Path) -> None:
+    process = start("import time; print('up', flush=True); time.sleep(600)", tmp_path)
+    await first_line(tmp_path / "log")
+    os.kill(process.pid, signal.SIGSTOP)
+    process.kill()
+    assert await process.wait() == ProcessExit(signal=signal.SIGKILL)
+    process.kill()
 
 
 def test_tail_of_a_long_log_and_of_none(tmp_path: Path) -> None:

@@ -7,17 +7,17 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 
 from hydra_box.messages import DeployRequest
-from hydra_box.process import find_leftovers
 from hydra_box.types import Scope
-from tests.boxes import PROGRAM
+from tests.boxes import PROGRAM, RunningBox
 from tests.conftest import StartBox
 from tests.e2e.commands import run
-from tests.e2e.streams import chat, leave, open_stream, read_whole
+from tests.e2e.streams import chat, leave, open_stream
 
 
 async def test_sigterm_lets_a_stream_finish_and_leaves_nothing(start_box: StartBox) -> None:
@@ -110,25 +110,38 @@ def test_sockets_and_directories_are_private(start_box: StartBox) -> None:
     assert [path for path, mode in modes.items() if mode & 0o077] == []
 
 
-async def test_after_sigkill_the_next_daemon_clears_up_and_serves_again(
-    start_box: StartBox,
-) -> None:
-    box = start_box()
-    view = await asyncio.to_thread(box.deploy, DeployRequest(model="demo", name="kept"))
-    key = box.key("kept", Scope.INFERENCE)
-    (old,) = [one.pid for one in view.instances]
-    box.process.kill()
-    box.process.wait()
-    assert [one.pid for one in find_leftovers(box.home)] == [old]
+BREAKS_ON_DEMAND = """
+import os, pathlib
+from hydra_box.cli.main import main
+from hydra_box.supervisor import Supervisor
 
+decide = Supervisor._decide
+
+def decide_or_break(self, now):
+    if pathlib.Path(os.environ["BREAK_FILE"]).exists():
+        raise RuntimeError("broken on demand")
+    return decide(self, now)
+
+Supervisor._decide = decide_or_break
+main()
+"""
+
+
+def test_a_daemon_that_breaks_ends_at_once_and_leaves_its_engines(
+    home: Path, tmp_path: Path, start_box: StartBox
+) -> None:
+    broken = RunningBox(
+        home,
+        {"BREAK_FILE": str(tmp_path / "break")},
+        program=(sys.executable, "-c", BREAKS_ON_DEMAND),
+    )
+    try:
+        view = broken.deploy(DeployRequest(model="demo", name="kept"))
+        (tmp_path / "break").touch()
+        assert broken.process.wait(60) == 1
+        assert "RuntimeError: broken on demand" in broken.output.read_text()
+    finally:
+        broken.stop()
     again = start_box()
-    served = await asyncio.to_thread(again.wait_running, "kept")
-    assert served.id == view.id
-    assert served.access_name == view.access_name
-    pids = [one.pid for one in served.instances]
-    assert old not in pids
-    assert [one.pid for one in find_leftovers(box.home)] == pids
-    status, _ = await read_whole(again.url, key, chat(view.access_name, max_tokens=5))
-    assert status == 200
-    cleared = next(one for one in again.client.events(after=0) if one.kind == "daemon.reaped")
-    assert str(old) in cleared.message
+    (kept,) = again.wait_running("kept").instances
+    assert (kept.pid, kept.restarts) == (view.instances[0].pid, 0)
