@@ -13,7 +13,8 @@ from hydra_box.errors import DoesNotFit, EngineUnavailable
 from hydra_box.measure import claims
 from hydra_box.modalities import Modalities
 from hydra_box.models.facts import read_facts
-from hydra_box.plan.availability import without_service
+from hydra_box.plan.availability import available_bytes, without_service
+from hydra_box.plan.beside import as_well, lacking_beside
 from hydra_box.plan.placement import place
 from hydra_box.sampler import Sampler
 from hydra_box.types import (
@@ -100,6 +101,29 @@ class Placer:
         situation = await self.look(instances, without=without)
         result = await asyncio.to_thread(decide, ask, offers, situation)
         return Decision(result=result, situation=situation)
+
+    async def place_beside(
+        self, ask: Ask, offers: Sequence[Offer], instances: Iterable[Instance], service_id: str
+    ) -> Decision:
+        """As ``place``, for one that takes the place of another instance of its service.
+
+        Beside that it has to be placed as well as it would be without: it must not make do with
+        the CPU because the other still has the GPU.
+
+        Raises:
+            InvalidRequest: a value is impossible on any machine.
+        """
+        instances = tuple(instances)
+        beside = await self.place(ask, offers, instances)
+        if not isinstance(beside.result, Plan):
+            return beside
+        alone = await self.place(ask, offers, instances, without=service_id)
+        best = alone.result
+        if not isinstance(best, Plan) or as_well(beside.result.placements[0], best.placements[0]):
+            return beside
+        machine, claims = beside.situation.machine, beside.situation.claims
+        lacking = lacking_beside(best, machine, available_bytes(machine, claims))
+        return Decision(result=lacking, situation=beside.situation)
 
     async def check_runtime(self, plan: Plan, spec: ModelSpec | None) -> None:
         """Return if something here can run a plan for a model.

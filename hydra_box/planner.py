@@ -14,11 +14,20 @@ from hydra_box.errors import InvalidRequest
 from hydra_box.messages import EditRequest, ModelView, PlanRequest, PlanView
 from hydra_box.models.wanted import Wanted, without_code
 from hydra_box.placer import Decision, Placer, Situation, accept, ask_for, decide, offer_of
+from hydra_box.plan.beside import Replacement
 from hydra_box.plan.correction import correction_id
 from hydra_box.plan.names import engine_named
 from hydra_box.plan.other_models import other_models
+from hydra_box.plan.ways import outdated
 from hydra_box.plan_view import plan_view, shrinking_view
-from hydra_box.services.editing import ask_of_edit, edited, keeps_weights, offers_here
+from hydra_box.replacing import Replacer
+from hydra_box.services.editing import (
+    ask_of_edit,
+    edited,
+    keeps_weights,
+    model_of_edit,
+    offers_here,
+)
 from hydra_box.sources import Sources
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import (
@@ -62,6 +71,7 @@ class Planner:
         supervisor: Supervisor,
         engines: Mapping[EngineName, Engine],
         sources: Sources,
+        replacer: Replacer,
     ) -> None:
         self._catalog = catalog
         self._placer = placer
@@ -69,6 +79,8 @@ class Planner:
         self._supervisor = supervisor
         self._engines = engines
         self._sources = sources
+        self.replacer = replacer
+        """How the instances of a service can be replaced."""
 
     async def plan(self, request: PlanRequest) -> PlanView:
         """What would run, and where; or what is missing, and what would fit.
@@ -106,10 +118,20 @@ class Planner:
             Conflict: other weights are asked for, which would have to be fetched first.
         """
         ask, _, decision = await self._look_at_edit(service, request)
-        return self._view(service.base_model, ask, decision)
+        view = self._view(service.base_model, ask, decision)
+        if not isinstance(decision.result, Plan):
+            return view
+        how = await self._replacement(service, ask, decision.result)
+        if how.told is None:
+            return view
+        # The last reason is the one that decided.
+        reasons = (*view.reasons[:-1], how.told, *view.reasons[-1:])
+        return msgspec.structs.replace(view, reasons=reasons, needs_downtime=how.needs_downtime)
 
-    async def edit(self, service: Service, request: EditRequest) -> Service:
-        """The service as an edit makes it, for which there is room once its instances are gone.
+    async def edit(self, service: Service, request: EditRequest) -> tuple[Service, Replacement]:
+        """The service as an edit makes it, and how its instances are replaced.
+
+        There is room for all of them once those that there are are gone.
 
         Raises:
             HydraError: as ``plan_edit``, and as ``decide``.
@@ -117,7 +139,7 @@ class Planner:
         ask, spec, decision = await self._look_at_edit(service, request)
         plan = accept(decision.result)
         await self._placer.check_runtime(plan, spec)
-        return edited(service, ask, plan)
+        return edited(service, ask, plan), await self._replacement(service, ask, plan)
 
     async def decide(self, request: PlanRequest) -> Planned:
         """The plan for a deployment, made of the facts of the very files that it will run on.
@@ -181,15 +203,23 @@ class Planner:
     ) -> tuple[Ask, ModelSpec | None, Decision]:
         """What an edit asks, of which model if its weights are to be others, and the decision."""
         ask = ask_of_edit(service, request)
-        spec = None if keeps_weights(service, ask) else await self._resolve(service.base_model)
+        model = model_of_edit(service, request)
+        spec = None if keeps_weights(service, ask) else await self._resolve(model)
         if spec is None:
             offers: tuple[Offer, ...] = (await asyncio.to_thread(offer_of, service),)
         else:
-            offers = offers_here(service, spec, ask)
+            offers = offers_here(service, spec, ask, model)
         decision = await self._placer.place(
             ask, offers, self._supervisor.instances(), without=service.id
         )
         return ask, spec, decision
+
+    async def _replacement(self, service: Service, ask: Ask, plan: Plan) -> Replacement:
+        """How a service's instances are replaced by an edit."""
+        new = edited(service, ask, plan)
+        old = outdated(new, self._supervisor.instances_of(service.id))
+        ask = ask_for(new, instances=1, running=0)
+        return await self.replacer.judge(service, ask, plan.offer, old)
 
     async def _decide(self, ask: Ask, request: PlanRequest) -> tuple[ModelSpec, Decision]:
         spec = await self._resolve(request.model)

@@ -6,9 +6,11 @@ import shlex
 from typing import TypedDict, Unpack
 
 import click
+from msgspec.structs import replace
 
 from hydra_box.cli import render
 from hydra_box.cli.connection import connect
+from hydra_box.cli.downtime import unless_away
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put, say
 from hydra_box.cli.plan import show
@@ -29,6 +31,8 @@ class Edited(TypedDict):
     engine: str | None
     quantization: str | None
     device: str | None
+    revision: str | None
+    allow_downtime: bool
 
 
 class All(Edited, Terms):
@@ -54,15 +58,27 @@ class All(Edited, Terms):
     type=click.Choice([CPU, ANYWHERE]),
     help="On the CPU, although there may be a GPU; or wherever it fits.",
 )
+@click.option(
+    "--revision",
+    metavar="REVISION",
+    help="Of its model on the hub: a branch, tag or commit that was pulled; main: the newest.",
+)
 @terms_options
+@click.option(
+    "--allow-downtime",
+    "--yes",
+    is_flag=True,
+    help="Also where an old instance has to end first, and nothing serves for a while.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing; 10: no fit.")
 @click.option("--wait", is_flag=True, help="Return when every instance runs like that.")
 @click.pass_obj
 def edit(options: Options, name: str, *, dry_run: bool, wait: bool, **asked: Unpack[All]) -> None:
     """Change how the service NAME runs; what is not given stays as it is.
 
-    Its instances are replaced one after another, each after its requests have finished; for an idle
-    timeout or a price none is.
+    Its instances are replaced one after another: a new one starts before an old one finishes its
+    requests and ends, where there is room for both. If the new ones never get ready, the service
+    goes back to how it ran before. For an idle timeout or a price none is replaced.
     """
     request = EditRequest(
         context_length=asked["context_length"],
@@ -70,13 +86,17 @@ def edit(options: Options, name: str, *, dry_run: bool, wait: bool, **asked: Unp
         engine=asked["engine"],
         quantization=asked["quantization"],
         device=asked["device"],
+        revision=asked["revision"],
         idle_timeout_seconds=asked["idle_timeout"],
         price=price_of(asked),
+        priority=asked["priority"],
+        allow_downtime=asked["allow_downtime"],
     )
     if request == EditRequest():
         raise click.UsageError(
             "give at least one of --context-length, --concurrency, --engine, --quantization, "
-            "--device, --idle-timeout and --price-input with --price-output"
+            "--device, --revision, --idle-timeout, --priority, --price-input with --price-output "
+            "and --allow-downtime"
         )
     with connect(options) as client:
         if dry_run:
@@ -84,7 +104,11 @@ def edit(options: Options, name: str, *, dry_run: bool, wait: bool, **asked: Unp
             service = client.service(name)
             show(options, view, lambda one: _command(service, request, one))
             return
-        service = client.edit(name, request)
+        service = unless_away(
+            options,
+            lambda allowed: client.edit(name, replace(request, allow_downtime=allowed)),
+            allowed=request.allow_downtime,
+        )
         is_stopped = service.status is ServiceStatus.STOPPED
         if wait and not is_stopped:
             service = wait_running(client, service)
@@ -112,6 +136,7 @@ def _command(service: ServiceView, request: EditRequest, alternative: Alternativ
         ("--engine", ask.engine, service.engine),
         ("--quantization", ask.quantization, service.quantization),
         ("--device", CPU if ask.device == CPU else request.device, None),
+        ("--revision", request.revision, None),
     ):
         if value not in (None, present):
             words += [option, str(value)]

@@ -6,6 +6,7 @@ import click
 
 from hydra_box.cli import render
 from hydra_box.cli.connection import connect
+from hydra_box.cli.downtime import unless_away
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, harmless, put, say
 from hydra_box.cli.progress import Progress
@@ -74,18 +75,31 @@ def verify(options: Options, runtime: str) -> None:
 
 @engines.command("pin", cls=Verb, examples=("hydra-box engines pin llama.cpp/bundled-0.1-cpu",))
 @click.argument("runtime")
+@click.option(
+    "--allow-downtime", "--yes", is_flag=True, help="Also where nothing serves for a while."
+)
 @click.pass_obj
-def pin(options: Options, runtime: str) -> None:
-    """Use RUNTIME of its engine and no other, for what is started from now on."""
+def pin(options: Options, runtime: str, allow_downtime: bool) -> None:
+    """Use RUNTIME of its engine and no other.
+
+    What runs on another one is replaced, each new instance before an old one ends, where there is
+    room for both. If the new ones never get ready, the runtime before is pinned again. To go back
+    to an older one, pin that.
+    """
     with connect(options) as client:
-        _show(options, client.pin_engine(runtime))
+        pinned = unless_away(
+            options,
+            lambda allowed: client.pin_engine(runtime, allow_downtime=allowed),
+            allowed=allow_downtime,
+        )
+    _show(options, pinned)
 
 
 @engines.command("unpin", cls=Verb, examples=("hydra-box engines unpin llama.cpp/bundled-0.1-cpu",))
 @click.argument("runtime")
 @click.pass_obj
 def unpin(options: Options, runtime: str) -> None:
-    """Let the box choose among the runtimes of RUNTIME's engine again."""
+    """Let the box choose among the runtimes of RUNTIME's engine again; what runs stays as it is."""
     with connect(options) as client:
         _show(options, client.unpin_engine(runtime))
 

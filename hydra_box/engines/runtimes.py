@@ -82,7 +82,9 @@ class RuntimeManager:
                 known = stored.pop(found.id, None)
                 current = known if known and self._is_same(known, found) else found
                 if known is not None:
-                    current = msgspec.structs.replace(current, pinned=known.pinned)
+                    current = msgspec.structs.replace(
+                        current, pinned=known.pinned, replaces=known.replaces
+                    )
                 if hole := known_hole(current):
                     current = msgspec.structs.replace(current, verified_at=None, problem=hole)
                 self._runtimes[current.id] = current
@@ -156,8 +158,35 @@ class RuntimeManager:
     def _candidates(self, engine: EngineName, accelerator: Accelerator) -> Sequence[Runtime]:
         return candidates(engine, accelerator, self._runtimes.values(), has_gpu=self._has_gpu)
 
-    async def pin(self, runtime_id: str) -> Runtime:
+    def pins(self) -> dict[tuple[EngineName, Accelerator], str]:
+        """The pinned runtime of each engine that has one, by what it computes on."""
+        pinned = (one for one in self._runtimes.values() if one.pinned)
+        return {(one.engine, one.accelerator): one.id for one in pinned}
+
+    async def tried(self, runtime_id: str) -> Runtime:
+        """A runtime that works; one that was not tried yet is tried first.
+
+        Raises:
+            NotFound: there is no such runtime.
+            Conflict: it does not work.
+
+        """
+        runtime = self._get(runtime_id)
+        if runtime.verified_at is None and runtime.problem is None:
+            runtime = await self.verify(runtime_id)
+        if runtime.problem is not None:
+            raise Conflict(
+                f"{runtime_id} cannot be used: {runtime.problem}",
+                hint=f"hydra-box engines verify {runtime_id} tries it again",
+            )
+        return runtime
+
+    async def pin(self, runtime_id: str, *, replaces: str | None = None) -> Runtime:
         """Use this runtime of its engine and no other; another one that was pinned is not any more.
+
+        Args:
+            runtime_id: the one to use.
+            replaces: what instances run on now that will be replaced; None: none is.
 
         Raises:
             NotFound: there is no such runtime.
@@ -165,16 +194,30 @@ class RuntimeManager:
 
         """
         async with self._pinning:
-            runtime = self._get(runtime_id)
-            if runtime.problem is not None:
-                raise Conflict(
-                    f"{runtime_id} cannot be used: {runtime.problem}",
-                    hint=f"hydra-box engines verify {runtime_id} tries it again",
-                )
+            runtime = await self.tried(runtime_id)
             for other in eligible(runtime.engine, self.list()):
                 if other.pinned and other.id != runtime_id:
+                    # What served last is what was before the one that has not served yet.
+                    replaces = other.replaces or replaces
                     await self._set_pinned(other.id, pinned=False)
-            return await self._set_pinned(runtime_id, pinned=True)
+            replaces = None if replaces == runtime_id else replaces
+            return await self._set_pinned(runtime_id, pinned=True, replaces=replaces)
+
+    async def settle(self, runtime_id: str) -> Runtime:
+        """What ran on another runtime serves on this pinned one now."""
+        async with self._pinning:
+            runtime = msgspec.structs.replace(self._get(runtime_id), replaces=None)
+            await self._keep(runtime)
+            return runtime
+
+    async def roll_back(self, runtime_id: str) -> Runtime | None:
+        """Pin what a pinned runtime replaces in its place; None: that is not here any more."""
+        before = self._runtimes.get(self._get(runtime_id).replaces or "")
+        await self.settle(runtime_id)
+        if before is None or before.problem is not None:
+            await self.unpin(runtime_id)
+            return None
+        return await self.pin(before.id)
 
     async def unpin(self, runtime_id: str) -> Runtime:
         """Choose among the engine's runtimes again.
@@ -186,9 +229,11 @@ class RuntimeManager:
         async with self._pinning:
             return await self._set_pinned(runtime_id, pinned=False)
 
-    async def _set_pinned(self, runtime_id: str, *, pinned: bool) -> Runtime:
+    async def _set_pinned(
+        self, runtime_id: str, *, pinned: bool, replaces: str | None = None
+    ) -> Runtime:
         before = self._get(runtime_id)
-        runtime = msgspec.structs.replace(before, pinned=pinned)
+        runtime = msgspec.structs.replace(before, pinned=pinned, replaces=replaces)
         await self._keep(runtime)
         if pinned != before.pinned:
             what = "pinned" if pinned else "unpinned"
@@ -227,7 +272,7 @@ class RuntimeManager:
 
         """
         runtime = self._get(runtime_id)
-        check_removable(runtime)
+        check_removable(runtime, self._runtimes.values())
         if runtime_id in self._verifying or runtime.engine in self._installing:
             raise Conflict(f"{runtime_id} is being installed or verified", hint="try again later")
         await self._distributions[runtime.engine].remove(runtime)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from hydra_box.plan.lifecycle import COUNTS_AS_WANTED, HAS_PROCESS, waits_for_room
+from msgspec.structs import replace
+
+from hydra_box.plan.lifecycle import COUNTS_AS_WANTED, HAS_PROCESS, LONGEST_DELAY_SECONDS
+from hydra_box.plan.rollout import Turn, replace_beside, replace_in_place
 from hydra_box.plan.sleep import AWAKE, Sleep
-from hydra_box.plan.ways import runs_like, way_of
+from hydra_box.plan.ways import Pins, outdated
 from hydra_box.types import DesiredState, Frozen, Instance, InstanceState, Service
 
 S = InstanceState
@@ -79,6 +82,28 @@ _LEAST_WORTH_KEEPING = (S.FAILED, S.BACKOFF, S.PENDING, S.ASLEEP, S.STARTING, S.
 _LEAVING = (S.DRAINING, S.STOPPING)
 
 
+class _Known(Frozen, frozen=True, kw_only=True):
+    """What is known of instances beside their own state."""
+
+    old: frozenset[str] = frozenset()
+    """Ids of the outdated."""
+    unhealthy: Collection[str] = ()
+    sleep: Sleep = AWAKE
+
+    def worth(self, instance: Instance) -> tuple[int, bool, bool, float]:
+        """Sorts what to end first to the front.
+
+        The least useful state, the unhealthy, the outdated, the youngest.
+        """
+        state = _LEAST_WORTH_KEEPING.index(instance.state)
+        healthy = instance.id not in self.unhealthy
+        return state, healthy, instance.id not in self.old, -instance.created_at
+
+    def turn(self, instance: Instance) -> tuple[bool, float, str]:
+        """Sorts what to replace first to the front: the unhealthy, the oldest."""
+        return instance.id not in self.unhealthy, instance.created_at, instance.id
+
+
 def reconcile(
     services: Iterable[Service],
     instances: Collection[Instance],
@@ -86,12 +111,13 @@ def reconcile(
     now: float,
     waiting: Collection[str] = (),
     sleep: Sleep = AWAKE,
+    pins: Pins | None = None,
+    unhealthy: Collection[str] = (),
 ) -> list[Action]:
     """What has to be done so that ``instances`` become what ``services`` ask for.
 
-    Instances that run otherwise than their service now wants are replaced. Those that do not serve
-    go at once. Of those that do, one at a time drains, and only while the others serve; its
-    successor comes when it is gone, because it may need the same memory.
+    Instances that run otherwise than their service now wants are replaced: those that do not serve
+    at once, the others as ``rollout`` decides.
 
     Args:
         services: the desired state.
@@ -99,6 +125,8 @@ def reconcile(
         now: Unix time.
         waiting: ids of services whose models are not here yet; they get no instance before.
         sleep: who sleeps. Such a service keeps no process but those that sleep in place.
+        pins: what runs on another runtime than the pinned one is replaced, too.
+        unhealthy: ids of instances that end before others of their state.
     """
     services = list(services)
     by_service: dict[str, list[Instance]] = {service.id: [] for service in services}
@@ -110,26 +138,19 @@ def reconcile(
             actions += _end(instance)
     for service in services:
         ours = by_service[service.id]
-        old = outdated(service, ours)
+        old = outdated(service, ours, pins)
         if service.id in sleep.services:
             actions += _rest(service, ours, old, sleep)
             continue
         wanted = _wanted(service, has_model=service.id not in waiting)
-        actions += _reconcile_service(service, ours, wanted, old, now, sleep)
+        known = _Known(old=old, unhealthy=unhealthy, sleep=sleep)
+        actions += _reconcile_service(service, ours, wanted, known, now)
     # Last, because they take a while: nothing else in the list may be overtaken by events.
     return actions + [
         ForgetService(service_id=service.id)
         for service in services
         if service.desired_state is DesiredState.DELETED and not by_service[service.id]
     ]
-
-
-def outdated(service: Service, instances: Iterable[Instance]) -> frozenset[str]:
-    """The ids of a service's instances that run (or last ran) otherwise than it now wants."""
-    wanted = way_of(service)
-    return frozenset(
-        one.id for one in instances if one.way is not None and not runs_like(one.way, wanted)
-    )
 
 
 def _wanted(service: Service, *, has_model: bool) -> int:
@@ -150,63 +171,50 @@ def _rest(
 
 
 def _reconcile_service(
-    service: Service,
-    instances: list[Instance],
-    wanted: int,
-    old: Collection[str],
-    now: float,
-    sleep: Sleep,
+    service: Service, instances: list[Instance], wanted: int, known: _Known, now: float
 ) -> list[Action]:
-    present = sorted(
-        (one for one in instances if one.state in COUNTS_AS_WANTED),
-        key=lambda one: _worth(one, old),
-    )
-    surplus = max(0, len(present) - wanted)
-    kept = present[surplus:]
-    settled = len(present) == wanted and not any(one.state in _LEAVING for one in instances)
-    replaced = _to_replace(kept, old, settled=settled)
-    leaving = [one for one in instances if one.state is S.STOPPED] + present[:surplus] + replaced
-    staying = [one for one in kept if one not in replaced]
+    turn = _turn(service, instances, wanted, known)
     in_the_way = [
         one
         for one in instances
-        if (one.id in old or one.id in sleep.ending)
+        if (one.id in known.old or one.id in known.sleep.ending)
         and one.state in HAS_PROCESS
-        and one not in staying
+        and one not in turn.staying
     ]
-    actions = [action for one in leaving for action in _end(one)]
-    actions += [WakeInstance(instance_id=one.id) for one in staying if one.state is S.ASLEEP]
-    actions += [StartInstance(instance_id=one.id) for one in staying if _due(one, now)]
-    missing = wanted - len(staying) - len(in_the_way)
-    return actions + [CreateInstance(service_id=service.id)] * max(0, missing)
+    stopped = [one for one in instances if one.state is S.STOPPED]
+    actions = [action for one in (*stopped, *turn.ending) for action in _end(one)]
+    actions += [WakeInstance(instance_id=one.id) for one in turn.staying if one.state is S.ASLEEP]
+    actions += [StartInstance(instance_id=one.id) for one in turn.staying if _due(one, now)]
+    missing = max(0, wanted - len(turn.staying) - len(in_the_way))
+    return actions + [CreateInstance(service_id=service.id)] * (missing + turn.beside)
 
 
-def _to_replace(kept: list[Instance], old: Collection[str], *, settled: bool) -> list[Instance]:
-    """The outdated instances to end now: all that do not serve, else the oldest that does.
-
-    That one waits until everything else is ``settled`` and serves, so that a new way of running
-    that does not work takes down one instance and no more.
-    """
-    ours = [one for one in kept if one.id in old]
-    idle = [one for one in ours if one.state is not S.READY]
-    others = [one for one in kept if one.id not in old]
-    if idle or not ours or not settled:
-        return idle
-    if not all(one.state is S.READY or waits_for_room(one) for one in others):
-        return []
-    return [min(ours, key=lambda one: (one.created_at, one.id))]
-
-
-def _worth(instance: Instance, old: Collection[str]) -> tuple[int, bool, float]:
-    """Sorts what to end first to the front: the least useful state, the outdated, the youngest."""
-    state = _LEAST_WORTH_KEEPING.index(instance.state)
-    return state, instance.id not in old, -instance.created_at
+def _turn(service: Service, instances: list[Instance], wanted: int, known: _Known) -> Turn:
+    """Who ends and who stays; for those that serve and are outdated a rollout decides."""
+    present = sorted((one for one in instances if one.state in COUNTS_AS_WANTED), key=known.worth)
+    useless = [one for one in present if one.id in known.old and one.state is not S.READY]
+    serving = [one for one in present if one not in useless]
+    old = sorted((one for one in serving if one.id in known.old), key=known.turn)
+    leaving = any(one.state in _LEAVING for one in instances)
+    if wanted and old and not service.makes_room:
+        turn = replace_beside(wanted, serving, old, settled=not (leaving or useless))
+        return replace(turn, ending=(*useless, *turn.ending))
+    surplus = present[: max(0, len(present) - wanted)]
+    kept = [one for one in serving if one not in surplus]
+    settled = len(present) == wanted and not (leaving or useless)
+    turn = replace_in_place(kept, [one for one in old if one in kept], settled=settled)
+    ending = [*surplus, *(one for one in useless if one not in surplus), *turn.ending]
+    return replace(turn, ending=tuple(ending))
 
 
 def _due(instance: Instance, now: float) -> bool:
     if instance.state is S.PENDING:
         return True
-    return instance.state is S.BACKOFF and (instance.retry_at is None or now >= instance.retry_at)
+    if instance.state is not S.BACKOFF:
+        return False
+    left = 0.0 if instance.retry_at is None else instance.retry_at - now
+    # No delay is longer: the clock was set back since it began.
+    return left <= 0 or left > LONGEST_DELAY_SECONDS
 
 
 def _end(instance: Instance) -> list[Action]:

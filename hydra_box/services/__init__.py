@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from hydra_box.services.deployer import Deployer
 from hydra_box.services.manager import ServiceManager
+from hydra_box.services.pinning import Pinning
+from hydra_box.services.rollouts import Rollouts
 from hydra_box.services.views import ServiceViews
 
-__all__ = ["Deployer", "ServiceManager", "ServiceViews"]
+__all__ = ["Deployer", "Pinning", "Rollouts", "ServiceManager", "ServiceViews"]

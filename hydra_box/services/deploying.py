@@ -9,8 +9,13 @@ from hydra_box.messages import DeployRequest
 from hydra_box.plan.names import access_name
 from hydra_box.plan.sizes import check_instances
 from hydra_box.planner import Planned
-from hydra_box.services.terms import check_idle_timeout, check_price, never_sleeps
-from hydra_box.types import DesiredState, EngineName, Frozen, Price, Service
+from hydra_box.services.terms import (
+    check_idle_timeout,
+    check_price,
+    check_priority,
+    never_sleeps,
+)
+from hydra_box.types import Accelerator, DesiredState, EngineName, Frozen, Price, Service
 from hydra_box.upstreams.rules import check_upstream
 
 LONGEST_MODEL = 256
@@ -39,6 +44,7 @@ def check_asked(request: DeployRequest) -> None:
     """
     check_idle_timeout(request.idle_timeout_seconds)
     check_price(request.price)
+    check_priority(request.priority)
     check_instances(request.instances)
     if request.upstreams:
         _check_of_upstreams(request)
@@ -113,9 +119,11 @@ def service_of_plan(
         slots=options.slots,
         desired_instances=request.instances,
         on_cpu=request.device is not None,
+        on_gpu=planned.plan.placements[0].accelerator is not Accelerator.CPU,
         allows_code=request.allow_code,
         idle_timeout_seconds=request.idle_timeout_seconds,
         price=price,
+        priority=request.priority,
         desired_state=DesiredState.RUNNING,
         created_at=at,
     )
@@ -138,6 +146,7 @@ def service_of_upstreams(
         slots=0,
         desired_instances=0,
         price=price,
+        priority=request.priority,
         desired_state=DesiredState.RUNNING,
         created_at=at,
     )

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hydra_box.errors import Conflict, InvalidRequest
+from hydra_box.catalog.reference import at_revision
+from hydra_box.errors import Conflict, DowntimeNeeded, InvalidRequest
 from hydra_box.messages import EditRequest
 from hydra_box.models.wanted import without_code
+from hydra_box.plan.beside import Replacement
 from hydra_box.plan.engine_limits import readable
 from hydra_box.plan.names import engine_named
 from hydra_box.plan.placement import check, matching
+from hydra_box.plan.ways import runs_like, way_of
 from hydra_box.plan.words import counted
-from hydra_box.types import CPU, Ask, ModelSpec, Offer, Plan, Service
+from hydra_box.types import CPU, Accelerator, Ask, ModelSpec, Offer, Plan, Service
 
 ANYWHERE = "auto"
 """The device of a service that runs wherever it fits."""
@@ -30,6 +33,9 @@ def ask_of_edit(service: Service, request: EditRequest) -> Ask:
     engine = service.engine if request.engine is None else engine_named(request.engine)
     quantization = request.quantization or service.quantization
     weights_stay = engine == service.engine and _same(quantization, service.quantization)
+    if request.revision is not None:
+        # The same weights of another revision are others; those without a name are "".
+        quantization, weights_stay = quantization or "", False
     return Ask(
         engine=engine,
         quantization=None if weights_stay else quantization,
@@ -54,7 +60,18 @@ def changes_nothing(service: Service, ask: Ask) -> bool:
     )
 
 
-def offers_here(service: Service, spec: ModelSpec, ask: Ask) -> tuple[Offer, ...]:
+def model_of_edit(service: Service, request: EditRequest) -> str:
+    """The MODEL whose weights an edited service runs on, where they are others.
+
+    Raises:
+        InvalidRequest: it has no such revision.
+    """
+    if request.revision is None:
+        return service.base_model
+    return at_revision(service.base_model, request.revision)
+
+
+def offers_here(service: Service, spec: ModelSpec, ask: Ask, model: str) -> tuple[Offer, ...]:
     """The weights on this machine that an edit may change to.
 
     An edited service goes on serving, so that it does not wait for a download.
@@ -72,11 +89,11 @@ def offers_here(service: Service, spec: ModelSpec, ask: Ask) -> tuple[Offer, ...
         asked = readable(ask.engine, asked) or asked
     if not any(one in here for one in asked):
         names = dict.fromkeys(one.facts.quantization or "its weights" for one in asked)
-        words = f"{service.base_model} --engine {ask.engine}"
-        if ask.quantization is not None:
+        words = f"{model} --engine {ask.engine}"
+        if ask.quantization:
             words += f" --quantization {ask.quantization}"
         raise Conflict(
-            f"{' and '.join(names)} of {service.base_model} for {ask.engine} is not on this "
+            f"{' and '.join(names)} of {model} for {ask.engine} is not on this "
             "machine, and a service is edited to what is",
             hint=f"fetch it, while the service goes on: hydra-box models pull {words}",
             param="quantization",
@@ -93,6 +110,10 @@ def edited(service: Service, ask: Ask, plan: Plan) -> Service:
         context_length=options.context_length,
         slots=options.slots,
         on_cpu=ask.device == CPU,
+        # On the CPU it says nothing, and an edit that does not work goes back to what it was.
+        on_gpu=service.on_gpu
+        if ask.device == CPU
+        else plan.placements[0].accelerator is not Accelerator.CPU,
     )
     if keeps_weights(service, ask) or plan.offer.path is None:
         return changed
@@ -102,6 +123,37 @@ def edited(service: Service, ask: Ask, plan: Plan) -> Service:
         model_path=plan.offer.path,
         download_id=None,
     )
+
+
+def rolled_out(service: Service, new: Service, how: Replacement, *, has_served: bool) -> Service:
+    """The edited service, with what it goes back to if its new instances never get ready.
+
+    An edit of an edit that is under way goes back to what served last; and where nothing has
+    served, there is nothing to go back to.
+    """
+    previous = service.previous or (way_of(service) if has_served else None)
+    if previous is not None and runs_like(previous, way_of(new)):
+        previous = None
+    return msgspec.structs.replace(new, previous=previous, makes_room=how.in_place)
+
+
+def as_asked(service: Service) -> Service:
+    """The service without what is noted of a rollout, which nobody has asked for."""
+    return msgspec.structs.replace(service, previous=None, makes_room=False)
+
+
+def check_downtime(service: Service, how: Replacement, *, command: str, allowed: bool) -> None:
+    """Whether the instances of a service may be replaced like that.
+
+    Raises:
+        DowntimeNeeded: nothing would serve for a while, and nobody has allowed that.
+    """
+    if how.needs_downtime and not allowed:
+        raise DowntimeNeeded(
+            f"{service.name} would be away for a while. {how.told}",
+            hint=f"to do it nevertheless: hydra-box {command} --allow-downtime",
+            param="allow_downtime",
+        )
 
 
 def difference(old: Service, new: Service) -> str:
@@ -118,11 +170,15 @@ def _differences(old: Service, new: Service) -> Iterator[str]:
         yield f"on {new.engine} instead of {old.engine}"
     if new.quantization != old.quantization:
         yield f"{new.quantization or 'other weights'} instead of {old.quantization or 'the old'}"
+    if new.model_path != old.model_path and _same_kind(new, old):
+        yield "another revision of its model"
     if new.on_cpu != old.on_cpu:
         yield "on the CPU" if new.on_cpu else "wherever it fits, instead of on the CPU"
     if new.idle_timeout_seconds != old.idle_timeout_seconds:
         idle = new.idle_timeout_seconds
         yield "no idle timeout" if idle is None else f"an idle timeout of {idle:g} s"
+    if new.priority != old.priority:
+        yield f"the priority {new.priority} instead of {old.priority}"
     if new.price is not None and new.price != old.price:
         price = new.price
         yield f"the price {price.input_per_million:g} / {price.output_per_million:g} a million"
@@ -137,6 +193,10 @@ def _device(service: Service, request: EditRequest) -> str | None:
         )
     on_cpu = service.on_cpu if request.device is None else request.device == CPU
     return CPU if on_cpu else None
+
+
+def _same_kind(one: Service, other: Service) -> bool:
+    return (one.engine, one.quantization) == (other.engine, other.quantization)
 
 
 def _same(one: str | None, other: str | None) -> bool:

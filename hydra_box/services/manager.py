@@ -18,10 +18,18 @@ from hydra_box.messages import (
     ServiceView,
 )
 from hydra_box.plan.names import check_service_name, suggest_service_name
+from hydra_box.plan.ways import with_way
 from hydra_box.planner import Planner
 from hydra_box.services.deployer import Deployer
 from hydra_box.services.deploying import check_planned
-from hydra_box.services.editing import ask_of_edit, changes_nothing, difference
+from hydra_box.services.editing import (
+    as_asked,
+    ask_of_edit,
+    changes_nothing,
+    check_downtime,
+    difference,
+    rolled_out,
+)
 from hydra_box.services.finding import (
     check_free,
     check_has_instances,
@@ -33,7 +41,7 @@ from hydra_box.services.terms import changes_terms_only, with_terms
 from hydra_box.services.views import ServiceViews
 from hydra_box.store import Store
 from hydra_box.supervisor import Supervisor
-from hydra_box.types import DesiredState, Service, User
+from hydra_box.types import DesiredState, InstanceState, Service, Severity, User
 from hydra_box.upstreams.registry import Upstreams
 
 
@@ -69,6 +77,7 @@ class ServiceManager:
         await self._downloads.load()
         await asyncio.to_thread(self._views.modalities.read, tuple(self._services.values()))
         await self._upstreams.load(self._services.values())
+        self._supervisor.recall(await self._store.last_used())
         await self._supervisor.start(self._services.values())
         for service in self._services.values():
             self._upstreams.follow(service)
@@ -185,6 +194,8 @@ class ServiceManager:
         Raises:
             InvalidRequest: a value is wrong; ``param`` names it.
             Conflict: its model, or the one that it would change to, is not here yet.
+            DowntimeNeeded: there is no room for old and new, and that nothing serves for a while
+                was not allowed.
             DoesNotFit: there is no room for it, even without its instances; nothing has changed.
             EngineUnavailable: the engine for it is not installed, or does not work.
         """
@@ -193,19 +204,78 @@ class ServiceManager:
         service = self._find_fetched(name)
         agreed = with_terms(service, request)
         if agreed == service and changes_nothing(service, ask_of_edit(service, request)):
+            return await self._let_make_room(service, request)
+        new, how = await self._planner.edit(agreed, request)
+        if not difference(service, new):
             return self._views.of(service)
-        new = await self._planner.edit(agreed, request)
+        command = f"edit {service.name} ..."
+        check_downtime(service, how, command=command, allowed=request.allow_downtime)
         if new.model_path != service.model_path:
             await asyncio.to_thread(self._views.modalities.read, (new,))
         async with self._writing:
-            if self._services.get(service.id) != service:
+            present = self._services.get(service.id)
+            if present is None or as_asked(present) != as_asked(service):
                 raise Conflict(
                     f"{service.name} was changed by somebody else meanwhile",
                     hint="look at it, and edit it again",
                 )
-            await self._put(new, f"{new.name} is to have {difference(service, new)}")
+            new = rolled_out(present, new, how, has_served=self._has_served(present))
+            await self._put(new, f"{new.name} is to have {difference(present, new)}")
             self._supervisor.retry(new)
             return self._views.of(new)
+
+    async def exchange(
+        self,
+        old: Service,
+        new: Service,
+        what: str | None,
+        *,
+        kind: str = "service.changed",
+        severity: Severity = Severity.INFO,
+    ) -> bool:
+        """Put a service in the place of what it was, unless it was changed meanwhile.
+
+        Args:
+            old: as it was when it was decided to change it.
+            new: as it is to be.
+            what: the event that tells of it; None: nobody has to know.
+            kind: of the event.
+            severity: of the event.
+        """
+        async with self._writing:
+            if self._services.get(old.id) != old:
+                return False
+            await self._put(new, what, kind=kind, severity=severity)
+            return True
+
+    async def go_back(self, service: Service, what: str) -> bool:
+        """Have an edited service run as it did before, unless it was changed meanwhile."""
+        if service.previous is None:
+            return False
+        new = msgspec.structs.replace(with_way(service, service.previous), previous=None)
+        await asyncio.to_thread(self._views.modalities.read, (new,))
+        changed = await self.exchange(
+            service, new, what, kind="service.rolled_back", severity=Severity.ERROR
+        )
+        if changed:
+            self._supervisor.retry(new)
+        return changed
+
+    async def _let_make_room(self, service: Service, request: EditRequest) -> ServiceView:
+        """Go on with an edit that waits for room, by ending an old instance first, if allowed."""
+        if request.allow_downtime and self._supervisor.outdated(service):
+            new = msgspec.structs.replace(service, makes_room=True)
+            what = f"{service.name} may be away while its instances are replaced"
+            if await self.exchange(service, new, what):
+                service = new
+        return self._views.of(service)
+
+    def _has_served(self, service: Service) -> bool:
+        """Whether a service is known to run as it is, or not known to fail."""
+        if service.desired_state is not DesiredState.RUNNING:
+            return True
+        states = {one.state for one in self._supervisor.instances_of(service.id)}
+        return InstanceState.READY in states or self._supervisor.is_asleep(service.id)
 
     async def _edit_terms(self, name: str, request: EditRequest) -> ServiceView:
         """Change what no instance has to be replaced for."""
@@ -288,10 +358,18 @@ class ServiceManager:
         await self._put(new, what)
         return self._views.of(new)
 
-    async def _put(self, new: Service, what: str) -> None:
+    async def _put(
+        self,
+        new: Service,
+        what: str | None,
+        *,
+        kind: str = "service.changed",
+        severity: Severity = Severity.INFO,
+    ) -> None:
         await self._store.save_service(new)
         self._services[new.id] = new
-        self._journal.record("service.changed", what, service=new)
+        if what is not None:
+            self._journal.record(kind, what, severity=severity, service=new)
         self._supervisor.put_service(new)
         self._upstreams.follow(new)
 

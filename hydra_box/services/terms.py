@@ -1,4 +1,4 @@
-"""The terms of a service: what it costs, and when it falls asleep. No instance runs otherwise."""
+"""The terms of a service: price, idle timeout, priority. No instance runs otherwise for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ LONGEST_IDLE_SECONDS = 365 * 86_400.0
 HIGHEST_PRICE = 1e7
 """A billion tokens at it cost less than the books can hold of one row."""
 
-_TERMS = ("idle_timeout_seconds", "price")
+HIGHEST_PRIORITY = 100
+
+_TERMS = ("idle_timeout_seconds", "price", "priority")
 
 
 def check_idle_timeout(seconds: float | None) -> float | None:
@@ -53,6 +55,22 @@ def check_price(price: Price | None) -> Price | None:
     return price
 
 
+def check_priority(priority: int) -> int:
+    """Where a service stands when many have to start; the highest comes first.
+
+    Raises:
+        InvalidRequest: it is not 0 to 100.
+
+    """
+    if not 0 <= priority <= HIGHEST_PRIORITY:
+        raise InvalidRequest(
+            f"a priority of {priority:,} is not possible",
+            hint=f"use 0 to {HIGHEST_PRIORITY}; the highest comes first",
+            param="priority",
+        )
+    return priority
+
+
 def catalog_price(catalog: Catalog, model: str) -> Price | None:
     """What the catalog asks for a model's tokens; None: nothing, or it does not know the model."""
     entry = catalog.entries.get(model)
@@ -68,20 +86,26 @@ def with_terms(service: Service, request: EditRequest) -> Service:
         InvalidRequest: a value is wrong; ``param`` names it.
 
     """
-    idle, price = service.idle_timeout_seconds, service.price
+    idle, price, priority = service.idle_timeout_seconds, service.price, service.priority
     if request.idle_timeout_seconds is not None:
         idle = check_idle_timeout(request.idle_timeout_seconds or None)
     if idle is not None and service.engine is EngineName.UPSTREAM:
         raise never_sleeps()
     if request.price is not None:
         price = check_price(request.price)
-    return msgspec.structs.replace(service, idle_timeout_seconds=idle, price=price)
+    if request.priority is not None:
+        priority = check_priority(request.priority)
+    return msgspec.structs.replace(
+        service, idle_timeout_seconds=idle, price=price, priority=priority
+    )
 
 
 def changes_terms_only(request: EditRequest) -> bool:
     """Whether every instance runs on as it does."""
     asked = msgspec.structs.asdict(request)
-    return not any(value is not None for name, value in asked.items() if name not in _TERMS)
+    # Allowing downtime lets an edit that is under way go on.
+    others = (value for name, value in asked.items() if name not in _TERMS)
+    return not any(value is not None and value is not False for value in others)
 
 
 def never_sleeps() -> InvalidRequest:

@@ -12,6 +12,7 @@ from hydra_box.errors import NotFound
 from hydra_box.gateway.pool import Pool
 from hydra_box.messages import InstanceView, ServiceView
 from hydra_box.modalities import Modalities
+from hydra_box.plan.rollout import told
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import Instance, InstanceState, Service, ServiceStatus
 from hydra_box.upstreams.registry import Upstreams
@@ -67,6 +68,7 @@ class ServiceViews:
             stats=self._pool.stats(service.id),
             reason=self._supervisor.reason_of(service),
             progress=self._supervisor.progress(service.id) if waits else None,
+            eta_seconds=self._supervisor.eta_seconds(service.id) if waits else None,
             download=self._downloads.view_of(service),
             modality=self.modalities.of(service),
             on_cpu=service.on_cpu,
@@ -74,7 +76,9 @@ class ServiceViews:
             idle_timeout_seconds=service.idle_timeout_seconds,
             owner_name=self._users.get(service.owner_id).name,
             price=service.price,
+            priority=service.priority,
             upstreams=self._upstreams.views(service.id),
+            rollout=told(service, instances, self._supervisor.outdated(service)),
         )
 
     def log_path(self, service: Service, instance: str | None) -> Path:
@@ -106,7 +110,7 @@ class ServiceViews:
             requests_in_flight=self._pool.in_flight(instance.id),
             slots=service.slots if placement is None else placement.options.slots,
             runtime=instance.runtime_id,
-            uptime_seconds=None if ready_at is None else self._clock() - ready_at,
+            uptime_seconds=None if ready_at is None else max(0.0, self._clock() - ready_at),
             memory=instance.measured,
             reason=instance.reason,
         )

@@ -11,16 +11,19 @@ import psutil
 import pytest
 
 from hydra_box.catalog import DEMO_MODEL
-from hydra_box.errors import Conflict, DoesNotFit, EngineUnavailable, InvalidRequest
+from hydra_box.errors import Conflict, DoesNotFit, EngineUnavailable, InvalidRequest, NotFound
 from hydra_box.messages import DeployRequest, EditRequest, ScaleRequest, ServiceView
 from hydra_box.types import EngineName, Scope, ServiceStatus
 from tests.boxes import RunningBox
 from tests.conftest import DemoBox, StartBox
 from tests.e2e import hubs
 from tests.e2e.commands import run, run_json
+from tests.e2e.rollouts import attention, lost, offer_broken, pids, told, wait_told
 from tests.e2e.streams import chat, leave, open_stream, read_whole
 from tests.fakes.hub import FakeHub
+from tests.faults.load import Load
 from tests.models.tiny_gguf import write_tiny_gguf
+from tests.waiting import eventually
 
 
 def deploy(box: RunningBox, name: str, **changes: object) -> ServiceView:
@@ -84,23 +87,87 @@ def test_context_and_slots_of_all_instances_are_changed(box: DemoBox) -> None:
     client.delete("edited", "edited")
 
 
-async def test_two_instances_are_replaced_without_a_gap(box: DemoBox) -> None:
-    view = await asyncio.to_thread(deploy, box.running, "gapless", instances=2)
-    body = chat(view.access_name, max_tokens=2)
-    statuses: set[int] = set()
+@pytest.mark.parametrize("instances", [1, 2])
+def test_an_edit_under_load_loses_no_request(box: DemoBox, instances: int) -> None:
+    running, name = box.running, f"gapless-{instances}"
+    before = deploy(running, name, instances=instances)
+    with Load(running.url, before.access_name, box.key) as load:
+        words = ("edit", name, "--context-length=256", "--wait")
+        edited = run_json(running, *words)
+        assert (edited["context_length"], edited["ready_instances"]) == (256, instances)
+        load.wait_answered()
+    assert lost(load) == set()
+    assert not pids(before) & pids(running.client.service(name))
+    assert running.client.service(name).rollout is None
+    running.client.delete(name, name)
 
-    async def keep_asking() -> None:
-        while True:
-            statuses.add((await read_whole(box.url, box.key, body))[0])
 
-    asking = asyncio.create_task(keep_asking())
-    words = ("edit", "gapless", "--context-length=256", "--wait")
-    edited = await asyncio.to_thread(run_json, box.running, *words)
-    assert (edited["context_length"], edited["ready_instances"]) == (256, 2)
-    assert not asking.done()
-    asking.cancel()
-    assert statuses == {200}
-    await asyncio.to_thread(box.running.client.delete, "gapless", "gapless")
+def test_fewer_instances_under_load_lose_no_request(box: DemoBox) -> None:
+    running = box.running
+    before = deploy(running, "fewer", instances=3)
+    with Load(running.url, before.access_name, box.key, clients=6) as load:
+        running.client.scale("fewer", ScaleRequest(instances=1))
+        after = running.wait_running("fewer")
+        load.wait_answered()
+    assert lost(load) == set()
+    # The oldest stays.
+    assert [one.id for one in after.instances] == [before.instances[0].id]
+    running.client.delete("fewer", "fewer")
+
+
+@pytest.mark.parametrize("instances", [1, 2])
+def test_an_edit_to_what_cannot_start_goes_back_by_itself(
+    start_box: StartBox, tmp_path: Path, instances: int
+) -> None:
+    box = start_box()
+    model = offer_broken(box, tmp_path)
+    before = deploy(box, "back", model=model, quantization="Q8_0", instances=instances)
+    with Load(box.url, before.access_name, box.key("k", Scope.INFERENCE)) as load:
+        edited = box.client.edit("back", EditRequest(quantization="F32"))
+        assert (edited.quantization, edited.status) == ("F32", ServiceStatus.SCALING)
+        assert edited.rollout == f"0 of {instances} instance{'s' * (instances > 1)} replaced"
+        why = wait_told(box, "service.rolled_back")
+        after = box.wait_running("back")
+        load.wait_answered()
+    assert lost(load) == set()
+    assert why.startswith("back runs as before its edit again: ")
+    assert attention(box) == [why]
+    # Those that served were never touched.
+    assert (after.quantization, after.rollout) == ("Q8_0", None)
+    assert pids(after) == pids(before)
+
+    # What needs attention is over with the next edit that works.
+    box.client.edit("back", EditRequest(concurrency=1))
+    replaced(box, before)
+    eventually(lambda: attention(box) == [], what="nothing needs attention")
+
+
+def test_it_goes_back_also_after_the_daemon_was_killed(start_box: StartBox, tmp_path: Path) -> None:
+    box = start_box()
+    deploy(box, "killed", model=offer_broken(box, tmp_path), quantization="Q8_0")
+    box.client.edit("killed", EditRequest(quantization="F32"))
+    box.process.kill()
+    box.stop()
+    again = start_box()
+    wait_told(again, "service.rolled_back")
+    after = again.wait_running("killed")
+    assert (after.quantization, after.rollout) == ("Q8_0", None)
+    assert answers(again, again.key("k", Scope.INFERENCE), after)
+
+
+def test_an_owner_who_edits_again_is_not_overruled(start_box: StartBox, tmp_path: Path) -> None:
+    box = start_box()
+    model = offer_broken(box, tmp_path)
+    before = deploy(box, "again", model=model, quantization="Q8_0")
+    box.client.edit("again", EditRequest(quantization="F32"))
+    box.client.edit("again", EditRequest(quantization="Q8_0", context_length=256))
+    after = replaced(box, before)
+    assert (after.quantization, after.context_length) == ("Q8_0", 256)
+    # Back by hand: the instance that never ended serves on, as it is what is wanted again.
+    box.client.edit("again", EditRequest(quantization="F32"))
+    box.client.edit("again", EditRequest(quantization="Q8_0"))
+    assert pids(box.wait_running("again")) == pids(after)
+    assert told(box, "service.rolled_back") == []
 
 
 async def test_a_stream_outlives_the_edit(box: DemoBox) -> None:
@@ -227,6 +294,31 @@ def test_weights_on_the_hub_are_fetched_before(
         after = replaced(box, before)
         assert (after.quantization, after.context_length) == ("F32", 512)
         assert [one.endswith("tiny-F32.gguf") for one in option_of(after, "--model")] == [True]
+
+
+def test_another_revision_of_the_model(
+    start_box: StartBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeHub(tmp_path / "hub") as hub:
+        hubs.fill(hub)
+        for name, value in hubs.environ(hub, tmp_path / "cache").items():
+            monkeypatch.setenv(name, value)
+        box = start_box()
+        before = deploy(box, "newer", model=f"hf:{hubs.GGUF}", quantization="Q8_0")
+        newest = EditRequest(revision="main")
+        assert pids(box.client.edit("newer", newest)) == pids(before)
+        (hub.repository(hubs.GGUF) / "README.md").write_text("# Tiny, of another day\n")
+        with pytest.raises(Conflict) as no:
+            box.client.edit("newer", newest)
+        hint = no.value.hint or ""
+        assert run(box, *shlex.split(hint.partition("hydra-box ")[2])).returncode == 0
+        box.client.edit("newer", newest)
+        after = replaced(box, before)
+        (path,) = option_of(after, "--model")
+        assert hub.commit(hubs.GGUF) in path
+        assert changes_of(box, "newer") == ["newer is to have another revision of its model"]
+        with pytest.raises(NotFound):
+            box.client.edit("newer", EditRequest(revision="v2"))
 
 
 def test_not_before_its_model_is_here(

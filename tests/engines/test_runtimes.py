@@ -259,6 +259,52 @@ async def test_a_pin_survives_a_restart_and_a_verification(
     assert second.list() == first.list()
 
 
+async def test_what_a_pin_replaces_is_known_until_it_is_settled(
+    store: Store, paths: Paths, model: Path
+) -> None:
+    first = await two_that_work(store, paths, model)
+    id = bundled(first).id
+    assert first.pins() == {}
+    assert (await first.pin(BUILT, replaces=id)).replaces == id
+    assert first.pins() == {(LLAMA, CPU): BUILT}
+    second = manager(store, paths, model)
+    await second.load()
+    assert second._get(BUILT).replaces == id
+    assert (await second.settle(BUILT)).replaces is None
+    assert await second.roll_back(BUILT) is None
+    assert second.pins() == {}
+
+
+async def test_a_pin_that_does_not_work_out_is_taken_back(
+    store: Store, paths: Paths, model: Path
+) -> None:
+    runtimes = await two_that_work(store, paths, model)
+    id = bundled(runtimes).id
+    await runtimes.pin(BUILT, replaces=id)
+    before = await runtimes.roll_back(BUILT)
+    assert before is not None
+    assert (before.id, before.pinned, before.replaces) == (id, True, None)
+    assert [one.id for one in await store.runtimes() if one.pinned] == [id]
+    # Pinned in the place of one that has not served yet, it goes back to what served last.
+    await runtimes.pin(BUILT, replaces="llama.cpp/before")
+    assert (await runtimes.pin(id, replaces=BUILT)).replaces == "llama.cpp/before"
+    # Back by hand is no rollout that could fail.
+    await runtimes.settle(id)
+    await runtimes.pin(BUILT, replaces=id)
+    assert (await runtimes.pin(id)).replaces is None
+
+
+async def test_only_what_works_is_pinned(store: Store, paths: Paths, model: Path) -> None:
+    install_as_built(paths.engines, "--exit-at-once", "3")
+    runtimes = manager(store, paths, model)
+    await runtimes.load()
+    # It was not tried yet: that is made up for.
+    with pytest.raises(Conflict, match="cannot be used") as refused:
+        await runtimes.pin(BUILT)
+    assert "engines verify" in (refused.value.hint or "")
+    assert runtimes.pins() == {}
+
+
 async def test_a_pinned_runtime_whose_files_change_stays_pinned(
     store: Store, paths: Paths, model: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 
 import msgspec
 import pytest
@@ -10,7 +11,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from hydra_box.plan.lifecycle import ALLOWED, COUNTS_AS_WANTED, HAS_PROCESS, after_death
+from hydra_box.plan.lifecycle import (
+    ALLOWED,
+    COUNTS_AS_WANTED,
+    HAS_PROCESS,
+    after_death,
+    waits_for_room,
+)
 from hydra_box.plan.reconcile import (
     Action,
     CreateInstance,
@@ -21,12 +28,20 @@ from hydra_box.plan.reconcile import (
     StartInstance,
     StopInstance,
     WakeInstance,
-    outdated,
     reconcile,
 )
 from hydra_box.plan.sleep import Sleep
-from hydra_box.plan.ways import way_of
-from hydra_box.types import DesiredState, EngineName, Instance, InstanceState, Service
+from hydra_box.plan.ways import outdated, way_of
+from hydra_box.types import (
+    Accelerator,
+    DesiredState,
+    EngineName,
+    EngineOptions,
+    Instance,
+    InstanceState,
+    Placement,
+    Service,
+)
 from tests.samples import a_service, an_instance
 
 D, S = DesiredState, InstanceState
@@ -155,17 +170,79 @@ NEW, OLD = "n", "o"
 
 
 def _replacing(
-    desired: int, states: dict[str, InstanceState], **changes: object
-) -> tuple[Service, list[Instance], list[Action]]:
-    service = msgspec.structs.replace(EDITED, desired_instances=desired)
-    named = [msgspec.structs.replace(one, **changes) for one in _named(states)]
+    desired: int,
+    states: dict[str, InstanceState],
+    *,
+    makes_room: bool = False,
+    unhealthy: Collection[str] = (),
+    changes: Mapping[str, object] | None = None,
+) -> list[Action]:
+    service = msgspec.structs.replace(EDITED, desired_instances=desired, makes_room=makes_room)
+    named = [msgspec.structs.replace(one, **(changes or {})) for one in _named(states)]
     ways = {one.id: way_of(service if one.id.startswith(NEW) else a_service()) for one in named}
     # What is pending was never started.
     instances = [
         one if one.state is S.PENDING else msgspec.structs.replace(one, way=ways[one.id])
         for one in named
     ]
-    return service, instances, reconcile([service], instances, now=100.0)
+    return reconcile([service], instances, now=100.0, unhealthy=unhealthy)
+
+
+USELESS: list[tuple[int, dict[str, InstanceState], list[Action]]] = [
+    # What does not serve goes at once, and its successor comes when its memory is free.
+    (1, {"o": S.STARTING}, [_stop("o")]),
+    (1, {"o": S.ASLEEP}, [_stop("o")]),
+    (1, {"o": S.STOPPING}, []),
+    (1, {"o": S.BACKOFF}, [_forget("o"), CREATE]),
+    (1, {"o": S.FAILED}, [_forget("o"), CREATE]),
+    (2, {"o1": S.READY, "o2": S.FAILED}, [_forget("o2"), CREATE]),
+    (3, {"o1": S.READY, "o2": S.STARTING, "o3": S.BACKOFF}, [_forget("o3"), _stop("o2"), CREATE]),
+    (2, {"n1": S.READY, "n2": S.READY}, []),
+    (0, {"o": S.READY}, [_drain("o")]),
+    # A way of running that does not work takes down none of those that serve.
+    (2, {"o": S.READY, "n": S.FAILED}, []),
+    (1, {"o": S.READY, "n": S.READY}, [_drain("o")]),
+    (2, {"o": S.READY}, [CREATE]),
+]
+
+
+@pytest.mark.parametrize("makes_room", [False, True])
+@pytest.mark.parametrize(("desired", "states", "actions"), USELESS)
+def test_outdated_instances_that_do_not_serve_are_replaced(
+    desired: int, states: dict[str, InstanceState], actions: list[Action], makes_room: bool
+) -> None:
+    assert _replacing(desired, states, makes_room=makes_room) == actions
+
+
+@pytest.mark.parametrize(
+    ("desired", "states", "actions"),
+    [
+        # A new one beside them, and the oldest goes once that one serves; then the next.
+        (1, {"o": S.READY}, [CREATE]),
+        (1, {"o": S.READY, "n": S.PENDING}, [_start("n")]),
+        (1, {"o": S.READY, "n": S.STARTING}, []),
+        (1, {"o": S.READY, "n": S.FAILED}, []),
+        (1, {"o": S.DRAINING, "n": S.READY}, []),
+        (2, {"o1": S.READY, "o2": S.READY}, [CREATE]),
+        (2, {"o1": S.READY, "o2": S.READY, "n": S.STARTING}, []),
+        (2, {"o1": S.READY, "o2": S.READY, "n": S.READY}, [_drain("o1")]),
+        (2, {"o1": S.DRAINING, "o2": S.READY, "n": S.READY}, []),
+        (2, {"o1": S.STOPPED, "o2": S.READY, "n": S.READY}, [_forget("o1"), CREATE]),
+        # Those that are missing come first, and then one beside.
+        (2, {"o": S.READY, "n": S.STARTING}, []),
+        (2, {"o": S.READY, "n": S.READY}, [CREATE]),
+        (3, {"o": S.READY}, [CREATE, CREATE]),
+        # With fewer wanted, those that are outdated go, as long as enough serve.
+        (1, {"o1": S.READY, "o2": S.READY, "n": S.STARTING}, [_drain("o1")]),
+        (1, {"o": S.READY, "n1": S.STARTING, "n2": S.PENDING}, [_forget("n2")]),
+        # One that died is replaced as one that is missing.
+        (1, {"o": S.READY, "o2": S.BACKOFF}, [_forget("o2")]),
+    ],
+)
+def test_outdated_instances_serve_until_new_ones_do(
+    desired: int, states: dict[str, InstanceState], actions: list[Action]
+) -> None:
+    assert _replacing(desired, states) == actions
 
 
 @pytest.mark.parametrize(
@@ -174,7 +251,6 @@ def _replacing(
         # One after another, the oldest first; the next begins when its successor is ready.
         (1, {"o": S.READY}, [_drain("o")]),
         (1, {"o": S.DRAINING}, []),
-        (1, {"o": S.STOPPING}, []),
         (1, {"o": S.STOPPED}, [_forget("o"), CREATE]),
         (2, {"o1": S.READY, "o2": S.READY}, [_drain("o1")]),
         (2, {"o1": S.DRAINING, "o2": S.READY}, []),
@@ -182,31 +258,39 @@ def _replacing(
         (2, {"o2": S.READY, "n": S.PENDING}, [_start("n")]),
         (2, {"o2": S.READY, "n": S.STARTING}, []),
         (2, {"o2": S.READY, "n": S.READY}, [_drain("o2")]),
-        (2, {"n1": S.READY, "n2": S.READY}, []),
-        # What does not serve goes at once, and then those that do, one by one.
-        (1, {"o": S.STARTING}, [_stop("o")]),
-        (1, {"o": S.BACKOFF}, [_forget("o"), CREATE]),
-        (1, {"o": S.FAILED}, [_forget("o"), CREATE]),
-        (2, {"o1": S.READY, "o2": S.FAILED}, [_forget("o2"), CREATE]),
-        (
-            3,
-            {"o1": S.READY, "o2": S.STARTING, "o3": S.BACKOFF},
-            [_forget("o3"), _stop("o2"), CREATE],
-        ),
-        # A way of running that does not work takes down one, and no more.
-        (2, {"o": S.READY, "n": S.FAILED}, []),
-        # More or fewer at the same time: the outdated go first, and what is missing comes first.
-        (1, {"o": S.READY, "n": S.READY}, [_drain("o")]),
+        # More or fewer at the same time.
         (1, {"n": S.STARTING, "o": S.READY}, [_stop("n")]),
-        (2, {"o": S.READY}, [CREATE]),
         (1, {"o": S.READY, "n": S.DRAINING}, []),
-        (0, {"o": S.READY}, [_drain("o")]),
     ],
 )
-def test_instances_that_run_otherwise_are_replaced(
+def test_where_old_and_new_have_no_room_one_at_a_time_makes_it(
     desired: int, states: dict[str, InstanceState], actions: list[Action]
 ) -> None:
-    assert _replacing(desired, states)[2] == actions
+    assert _replacing(desired, states, makes_room=True) == actions
+
+
+WAITS: dict[str, object] = {"retry_at": 200.0}
+"""An instance in BACKOFF that never had a process: there was no room for it."""
+
+
+@pytest.mark.parametrize(
+    ("desired", "states", "actions"),
+    [
+        # The last one that serves goes on serving, and the new one waits.
+        (1, {"o": S.READY, "n": S.BACKOFF}, []),
+        (2, {"o": S.READY, "n": S.BACKOFF}, []),
+        # Where another serves, one gives its memory up, and its successor comes after it.
+        (2, {"o1": S.READY, "o2": S.READY, "n": S.BACKOFF}, [_drain("o1"), _forget("n")]),
+        (2, {"o": S.READY, "n1": S.READY, "n2": S.BACKOFF}, [_drain("o"), _forget("n2")]),
+        (2, {"o1": S.DRAINING, "o2": S.READY}, []),
+        # One at a time.
+        (3, {"o1": S.DRAINING, "o2": S.READY, "o3": S.READY, "n": S.BACKOFF}, []),
+    ],
+)
+def test_what_waits_for_room_gets_it_while_others_serve(
+    desired: int, states: dict[str, InstanceState], actions: list[Action]
+) -> None:
+    assert _replacing(desired, states, changes=WAITS) == actions
 
 
 @pytest.mark.parametrize(
@@ -218,11 +302,27 @@ def test_instances_that_run_otherwise_are_replaced(
         ({"boots_without_ready": 1}, []),
     ],
 )
-def test_what_waits_for_room_gets_it_from_the_outdated(
+def test_only_what_waits_for_room_is_given_some(
     changes: dict[str, object], actions: list[Action]
 ) -> None:
     states = {"o": S.READY, "n": S.BACKOFF}
-    assert _replacing(2, states, retry_at=200.0, **changes)[2] == actions
+    assert _replacing(2, states, makes_room=True, changes=WAITS | changes) == actions
+    more = {"o1": S.READY, "o2": S.READY, "n": S.BACKOFF}
+    assert bool(_replacing(2, more, changes=WAITS | changes)) is (not changes)
+
+
+def test_the_unhealthy_are_the_first_to_go() -> None:
+    three = {"a": S.READY, "b": S.READY, "c": S.READY}
+    fewer = a_service(desired_instances=2)
+    assert reconcile([fewer], _named(three), now=0.0) == [_drain("c")]
+    assert reconcile([fewer], _named(three), now=0.0, unhealthy={"b"}) == [_drain("b")]
+    # What does not serve is worth less still.
+    mixed = {"a": S.READY, "b": S.STARTING, "c": S.READY}
+    assert reconcile([fewer], _named(mixed), now=0.0, unhealthy={"a"}) == [_stop("b")]
+    replaced = {"o1": S.READY, "o2": S.READY, "n": S.READY}
+    assert _replacing(2, replaced, unhealthy={"o2"}) == [_drain("o2")]
+    two = {"o1": S.READY, "o2": S.READY}
+    assert _replacing(2, two, makes_room=True, unhealthy={"o2"}) == [_drain("o2")]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +339,7 @@ def test_what_a_running_process_cannot_take_over(changes: dict[str, object]) -> 
     edited = msgspec.structs.replace(a_service(), **changes)
     old = an_instance("a", state=S.READY, way=way_of(a_service()))
     new = an_instance("a", state=S.READY, way=way_of(edited))
-    assert reconcile([edited], [old], now=0.0) == [_drain("a")]
+    assert reconcile([edited], [old], now=0.0) == [CREATE]
     assert reconcile([edited], [new], now=0.0) == []
 
 
@@ -247,6 +347,41 @@ def test_what_does_not_matter_to_a_process_replaces_none() -> None:
     changed = a_service(desired_instances=1, quantization="Q8_0", download_id="dl-1", public=False)
     instance = an_instance("a", state=S.READY, way=way_of(a_service()))
     assert reconcile([changed], [instance], now=0.0) == []
+
+
+ON_CPU = Placement(
+    engine=EngineName.LLAMA_CPP,
+    accelerator=Accelerator.CPU,
+    devices=("cpu",),
+    options=EngineOptions(context_length=2048, slots=4, batch_tokens=512),
+    memory=(),
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "runtime_id", "actions"),
+    [
+        (S.READY, "llama.cpp/old", [CREATE]),
+        (S.STARTING, "llama.cpp/old", [_stop("a")]),
+        (S.READY, "llama.cpp/new", []),
+        # Which it will run on is not known yet; and what is started again runs on the pinned one.
+        (S.STARTING, None, []),
+        (S.BACKOFF, "llama.cpp/old", [_start("a")]),
+    ],
+)
+def test_what_runs_on_another_runtime_than_the_pinned_one_is_replaced(
+    state: InstanceState, runtime_id: str | None, actions: list[Action]
+) -> None:
+    service = a_service()
+    instance = an_instance(
+        "a", state=state, way=way_of(service), runtime_id=runtime_id, placement=ON_CPU
+    )
+    pins = {(EngineName.LLAMA_CPP, Accelerator.CPU): "llama.cpp/new"}
+    assert reconcile([service], [instance], now=0.0, pins=pins) == actions
+    others = {(EngineName.LLAMA_CPP, Accelerator.CUDA): "llama.cpp/new"}
+    for pinned in ({}, others):
+        unmoved = [] if state is not S.BACKOFF else actions
+        assert reconcile([service], [instance], now=0.0, pins=pinned) == unmoved
 
 
 # --- sleep --------------------------------------------------------------------
@@ -361,10 +496,11 @@ class World(RuleBasedStateMachine):
         if id in self.services:
             self._change_service(id, desired_instances=desired)
 
-    @rule(id=services_made, context_length=st.sampled_from((512, 1024)))
-    def edit(self, id: str, context_length: int) -> None:
+    @rule(id=services_made, context_length=st.sampled_from((512, 1024)), makes_room=st.booleans())
+    def edit(self, id: str, context_length: int, makes_room: bool) -> None:
         if id in self.services:
-            self._change_service(id, context_length=context_length)
+            changes = {"context_length": context_length, "makes_room": makes_room}
+            self._change_service(id, **changes)
 
     @rule(id=services_made, state=st.sampled_from(D))
     def want(self, id: str, state: DesiredState) -> None:
@@ -427,7 +563,8 @@ class World(RuleBasedStateMachine):
                 assert len(present) <= service.desired_instances
                 continue
             missing = self._wanted(service) - len(present)
-            assert 0 <= missing <= len(in_the_way)
+            beside = int(bool(self._serving_outdated(service)) and not service.makes_room)
+            assert -beside <= missing <= len(in_the_way)
 
     @invariant()
     def never_more_processes_are_started_than_wanted(self) -> None:
@@ -446,16 +583,25 @@ class World(RuleBasedStateMachine):
             assert all(one.state not in HAS_PROCESS for one in begun)
             woken = [one for one in kept if one.id in wakes]
             assert all(one.state is S.ASLEEP for one in woken)
-            assert len(running) + len(begun) + len(woken) <= self._wanted(service)
+            beside = bool(self._serving_outdated(service)) and not service.makes_room
+            allowed = self._wanted(service) + beside if self._wanted(service) else 0
+            assert len(running) + len(begun) + len(woken) <= allowed
 
     @invariant()
-    def replaces_one_at_a_time(self) -> None:
+    def never_serves_less_than_it_must(self) -> None:
         ends = {one.instance_id for one in self._reconcile() if isinstance(one, DrainInstance)}
         for service in self.services.values():
+            wanted = self._wanted(service)
             serving = [one for one in self._of(service) if one.state is S.READY]
             staying = [one for one in serving if one.id not in ends]
-            if self._wanted(service) and len(serving) <= self._wanted(service):
-                assert len(staying) >= len(serving) - 1
+            if not wanted or len(staying) >= min(wanted, len(serving)):
+                continue
+            # Less than before: one at a time, and where nobody allowed it, only for one that waits
+            # for room, while another serves.
+            assert len(staying) >= min(wanted, len(serving)) - 1
+            if not service.makes_room:
+                assert staying
+                assert any(waits_for_room(one) for one in self._of(service))
 
     def teardown(self) -> None:
         """Left alone with healthy processes, every history ends with what is wanted."""
@@ -477,7 +623,10 @@ class World(RuleBasedStateMachine):
                 assert all(one.state is S.ASLEEP for one in self._of(service))
                 continue
             states = Counter(one.state for one in self._of(service))
-            assert states[S.READY] + states[S.FAILED] == self._wanted(service) == states.total()
+            assert states[S.READY] + states[S.FAILED] == states.total()
+            # One that was started beside those that serve may have given up.
+            beside = bool(states[S.FAILED] and self._serving_outdated(service))
+            assert 0 <= states.total() - self._wanted(service) <= beside
             # What cannot run as it now should does not take down what runs as it did.
             assert states[S.FAILED] or not self._outdated(service)
 
@@ -497,6 +646,10 @@ class World(RuleBasedStateMachine):
 
     def _outdated(self, service: Service) -> frozenset[str]:
         return outdated(service, self._of(service))
+
+    def _serving_outdated(self, service: Service) -> list[Instance]:
+        old = self._outdated(service)
+        return [one for one in self._of(service) if one.id in old and one.state is S.READY]
 
     def _counts(self, actions: list[Action]) -> Counter[Action]:
         return Counter(action for action in actions if not isinstance(action, CreateInstance))

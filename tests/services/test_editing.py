@@ -5,15 +5,21 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hydra_box.errors import Conflict, InvalidModel, InvalidRequest
+from hydra_box.errors import Conflict, DowntimeNeeded, InvalidModel, InvalidRequest
 from hydra_box.messages import EditRequest
+from hydra_box.plan.beside import Replacement
+from hydra_box.plan.ways import way_of
 from hydra_box.services.editing import (
+    as_asked,
     ask_of_edit,
     changes_nothing,
+    check_downtime,
     difference,
     edited,
     keeps_weights,
+    model_of_edit,
     offers_here,
+    rolled_out,
 )
 from hydra_box.services.terms import changes_terms_only, with_terms
 from hydra_box.types import Ask, EngineName, Modality, ModelSpec, Offer, Price
@@ -64,16 +70,16 @@ def test_of_other_weights_only_those_that_are_here_are_taken() -> None:
     here, far = gguf("Q8_0"), gguf("Q2_K", here=False)
     spec = a_spec(here, far, safetensors("AWQ", here=False))
     ask = msgspec.structs.replace(AS_IT_IS, quantization="Q8_0")
-    assert offers_here(SERVICE, spec, ask) == (here,)
+    assert offers_here(SERVICE, spec, ask, "demo") == (here,)
     for engine, name in ((EngineName.LLAMA_CPP, "Q2_K"), (EngineName.VLLM, "AWQ")):
         ask = msgspec.structs.replace(AS_IT_IS, engine=engine, quantization=name)
         with pytest.raises(Conflict) as refused:
-            offers_here(SERVICE, spec, ask)
+            offers_here(SERVICE, spec, ask, "demo")
         assert refused.value.message.startswith(f"{name} of demo for {engine} is not on this")
         command = f"hydra-box models pull demo --engine {engine} --quantization {name}"
         assert (refused.value.hint or "").endswith(command)
     with pytest.raises(InvalidRequest, match="'Q3_X' is not on offer"):
-        offers_here(SERVICE, spec, msgspec.structs.replace(AS_IT_IS, quantization="Q3_X"))
+        offers_here(SERVICE, spec, msgspec.structs.replace(AS_IT_IS, quantization="Q3_X"), "m")
 
 
 def test_code_that_was_not_allowed_stays_so() -> None:
@@ -82,9 +88,9 @@ def test_code_that_was_not_allowed_stays_so() -> None:
     spec = a_spec(msgspec.structs.replace(offer, facts=facts))
     ask = msgspec.structs.replace(AS_IT_IS, quantization="Q8_0")
     with pytest.raises(InvalidModel):
-        offers_here(SERVICE, spec, ask)
+        offers_here(SERVICE, spec, ask, "demo")
     allowed = msgspec.structs.replace(SERVICE, allows_code=True)
-    assert offers_here(allowed, spec, ask) == spec.offers
+    assert offers_here(allowed, spec, ask, "demo") == spec.offers
 
 
 def test_the_service_after_an_edit() -> None:
@@ -103,8 +109,56 @@ def test_the_service_after_an_edit_of_its_weights() -> None:
     offer = safetensors("AWQ", weights_bytes=1 << 30)
     new = edited(SERVICE, ask, plan_of((offer,), one_rtx_4090(), ask))
     changes = {"engine": EngineName.VLLM, "quantization": "AWQ", "model_path": offer.path}
-    assert new == msgspec.structs.replace(SERVICE, **changes, download_id=None)
+    assert new == msgspec.structs.replace(SERVICE, **changes, on_gpu=True, download_id=None)
     assert difference(SERVICE, new) == "on vllm instead of llama.cpp, AWQ instead of Q4_K_M"
+
+
+def test_another_revision_is_of_the_same_model_and_other_weights() -> None:
+    service = msgspec.structs.replace(SERVICE, base_model="hf:org/tiny:Q4_K_M@v1")
+    request = EditRequest(revision="main")
+    ask = ask_of_edit(service, request)
+    assert ask == msgspec.structs.replace(AS_IT_IS, quantization="Q4_K_M")
+    assert not keeps_weights(service, ask)
+    assert model_of_edit(service, request) == "hf:org/tiny:Q4_K_M@main"
+    assert model_of_edit(service, EditRequest()) == service.base_model
+    unnamed = msgspec.structs.replace(service, quantization=None)
+    assert ask_of_edit(unnamed, request).quantization == ""
+    offer = gguf("Q4_K_M", weights_bytes=1 << 30)
+    new = edited(service, ask, plan_of((offer,), one_rtx_4090(), ask))
+    assert new.model_path == offer.path
+    assert difference(service, new) == "another revision of its model"
+    for model, revision in (("demo", "main"), (service.base_model, "../up")):
+        wrong = msgspec.structs.replace(SERVICE, base_model=model)
+        with pytest.raises(InvalidRequest):
+            model_of_edit(wrong, EditRequest(revision=revision))
+
+
+IN_PLACE = Replacement(in_place=True, needs_downtime=True, told="The old one has to end first.")
+
+
+def test_an_edited_service_keeps_what_it_goes_back_to() -> None:
+    new = msgspec.structs.replace(SERVICE, slots=8)
+    newer = msgspec.structs.replace(SERVICE, slots=9)
+    first = rolled_out(SERVICE, new, Replacement(), has_served=True)
+    assert first == msgspec.structs.replace(new, previous=way_of(SERVICE))
+    assert as_asked(first) == new
+    # What served last, and not what an edit that is under way made of it.
+    second = rolled_out(first, newer, IN_PLACE, has_served=True)
+    assert (second.previous, second.makes_room) == (way_of(SERVICE), True)
+    # Back by hand: that is how it served.
+    assert rolled_out(first, SERVICE, Replacement(), has_served=True) == SERVICE
+    # What has never served is nothing to go back to.
+    assert rolled_out(SERVICE, new, Replacement(), has_served=False).previous is None
+
+
+def test_downtime_is_refused_unless_it_is_allowed() -> None:
+    with pytest.raises(DowntimeNeeded) as refused:
+        check_downtime(SERVICE, IN_PLACE, command="edit qwen2 ...", allowed=False)
+    told = "qwen2 would be away for a while. The old one has to end first."
+    assert refused.value.message == told
+    assert (refused.value.hint or "").endswith("hydra-box edit qwen2 ... --allow-downtime")
+    check_downtime(SERVICE, IN_PLACE, command="edit qwen2 ...", allowed=True)
+    check_downtime(SERVICE, Replacement(in_place=True), command="edit qwen2 ...", allowed=False)
 
 
 def test_terms_that_change_are_told() -> None:
@@ -127,6 +181,8 @@ def test_terms_that_change_are_told() -> None:
         (EditRequest(price=Price(input_per_million=0.0, output_per_million=0.0)), True),
         (EditRequest(concurrency=2), False),
         (EditRequest(device="auto", idle_timeout_seconds=5.0), False),
+        (EditRequest(concurrency=0), False),
+        (EditRequest(allow_downtime=True), False),
     ],
 )
 def test_what_changes_terms_only(request_: EditRequest, only: bool) -> None:

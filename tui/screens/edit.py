@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from hydra_box.errors import HydraError, NotFound
+from hydra_box.errors import DowntimeNeeded, HydraError, NotFound
 from hydra_box.messages import EditRequest, PlanView, ServiceView
 from hydra_box.shown.spans import span
 from hydra_box.shown.text import harmless
 from hydra_box.types import CPU, Alternative, EngineName
+from tui.link import Link
+from tui.screens.models_confirm import ConfirmDialog
 from tui.screens.planning import PlanningScreen
 from tui.spans import read_idle_timeout
 from tui.widgets.plan_choice import Value
@@ -75,7 +78,9 @@ class EditScreen(PlanningScreen):
         view = self._present()
         request = self._request(view, options)
         self._say_what(view, request)
-        return await self.session.link.call(lambda box: box.plan_edit(view.id, request))
+        plan = await self.session.link.call(lambda box: box.plan_edit(view.id, request))
+        self._say_what(view, request, needs_downtime=plan.needs_downtime)
+        return plan
 
     async def do(self, options: Options) -> None:
         """Edit, and leave."""
@@ -84,14 +89,28 @@ class EditScreen(PlanningScreen):
         if request == EditRequest():
             self._say(Content("nothing is changed yet: that is how it runs"))
             return
-        await self.session.link.call(lambda box: box.edit(view.id, request))
-        goes_on = (
-            "nothing is replaced"
-            if _keeps_instances(request)
-            else "its instances are being replaced"
-        )
-        self.notify(f"{view.name} is edited: {goes_on}.", markup=False)
+        try:
+            await self.session.link.call(lambda box: box.edit(view.id, request))
+        except DowntimeNeeded as error:
+            self._say()
+            self.app.push_screen(self._may_be_away(view, request, error))
+            return
+        self.notify(_edited(view, request), markup=False)
         self.leave(self.app.pop_screen)
+
+    def _may_be_away(
+        self, view: ServiceView, request: EditRequest, error: DowntimeNeeded
+    ) -> ConfirmDialog:
+        """Whether to edit it although nothing serves for a while."""
+
+        async def edit(link: Link) -> str:
+            await link.call(lambda box: box.edit(view.id, replace(request, allow_downtime=True)))
+            # A plan that comes after the screen is gone would have nowhere to be shown.
+            self.workers.cancel_group(self, "plan")
+            self.leave(self.app.pop_screen)
+            return _edited(view, request)
+
+        return ConfirmDialog(f"Edit {view.name}", error.message, verb="edit it", do=edit)
 
     def may(self, plan: PlanView, options: Options) -> bool:
         """Where no instance changes, there need not be room for all of them anew."""
@@ -143,10 +162,13 @@ class EditScreen(PlanningScreen):
             idle_timeout_seconds=None if idle == view.idle_timeout_seconds else idle or 0.0,
         )
 
-    def _say_what(self, view: ServiceView, request: EditRequest) -> None:
-        what = Content.assemble(
-            "Edit ", (view.name, "bold $primary"), (f"   {_replaced(view, request)}", "dim")
-        )
+    def _say_what(
+        self, view: ServiceView, request: EditRequest, *, needs_downtime: bool = False
+    ) -> None:
+        becomes, style = _replaced(view, request), "dim"
+        if needs_downtime:
+            becomes, style = "its instance ends before its successor starts", "$text-warning"
+        what = Content.assemble("Edit ", (view.name, "bold $primary"), (f"   {becomes}", style))
         self.query_one("#what", Static).update(what)
 
     def _put_present(self, view: ServiceView, quantizations: Sequence[str]) -> None:
@@ -198,6 +220,14 @@ def _replaced(view: ServiceView, request: EditRequest) -> str:
     if len(view.instances) == 1:
         return "its instance is replaced; requests under way finish first"
     return f"its {len(view.instances)} instances are replaced one by one; requests finish first"
+
+
+def _edited(view: ServiceView, request: EditRequest) -> str:
+    """What goes on once it is edited."""
+    goes_on = (
+        "nothing is replaced" if _keeps_instances(request) else "its instances are being replaced"
+    )
+    return f"{view.name} is edited: {goes_on}."
 
 
 def _keeps_instances(request: EditRequest) -> bool:

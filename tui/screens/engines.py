@@ -13,13 +13,13 @@ from textual.signal import Signal
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-from hydra_box.errors import HydraError
+from hydra_box.errors import DowntimeNeeded, HydraError
 from hydra_box.shown.numbers import count
 from hydra_box.types import EngineName, Runtime, RuntimeSource
 from tui.installation import Installation
 from tui.screens.base import BoxScreen
 from tui.screens.engines_install import InstallDialog, InstallScreen
-from tui.screens.engines_questions import remove_dialog
+from tui.screens.engines_questions import pin_dialog, remove_dialog
 from tui.screens.models_details import DetailsDialog
 from tui.seen import is_seen
 from tui.widgets.engines_pane import SOURCES, installation_line, runtime_lines
@@ -240,6 +240,8 @@ class EnginesScreen(BoxScreen):
                 await self.session.link.call(lambda box: box.unpin_engine(row.id))
             else:
                 await self.session.link.call(lambda box: box.pin_engine(row.id))
+        except DowntimeNeeded as error:
+            self.app.push_screen(pin_dialog(row, error.message))
         except HydraError as error:
             self.tell(error)
 

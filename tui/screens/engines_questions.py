@@ -27,6 +27,16 @@ def remove_dialog(row: Runtime, services: Sequence[str]) -> ConfirmDialog:
     return ConfirmDialog(f"Remove {row.id}", text, verb="remove it", do=remove)
 
 
+def pin_dialog(row: Runtime, text: str) -> ConfirmDialog:
+    """Whether to pin a runtime although some service is away while its instances move to it."""
+
+    async def pin(link: Link) -> str:
+        await link.call(lambda box: box.pin_engine(row.id, allow_downtime=True))
+        return f"{row.id} is pinned."
+
+    return ConfirmDialog(f"Pin {row.id}", text, verb="pin it", do=pin)
+
+
 def stop_dialog(installation: Installation, stop: Callable[[], None]) -> ConfirmDialog:
     """Whether to end an installation that goes on."""
     engine = installation.engine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hydra_box.messages import ServiceView
+from hydra_box.shown.doing import doing
 from hydra_box.types import Frozen, Modality, ServiceStatus
 from tui.trial.conversation import Problem
 
@@ -37,10 +38,10 @@ def standing(view: ServiceView | None, name: str, *, connected: bool) -> Standin
 
 def _not_running(view: ServiceView) -> Standing:
     if view.status is ServiceStatus.DEPLOYING:
-        doing = view.progress or "its instances start"
+        told = doing(view) or "its instances start"
         return Standing(
             problem=Problem(
-                fact=f"{view.name} is {view.status.value}: {doing}",
+                fact=f"{view.name} is {view.status.value}: {told}",
                 hint="type already; enter sends as soon as it runs",
             ),
             passing=True,

@@ -9,6 +9,7 @@ from typing import Final
 from textual.content import Content
 
 from hydra_box.messages import InstanceView, ServiceView
+from hydra_box.shown.doing import doing
 from hydra_box.shown.numbers import count
 from hydra_box.shown.spans import span
 from hydra_box.shown.text import harmless
@@ -132,9 +133,11 @@ def _start_and_load(
         )
     if one.state in _ENDED:
         return (Mark.FAILED, _ENDED[one.state]), to_come
+    told = doing(view)
     if one.pid is None:
-        return (Mark.DOING, f"finding a place for {one.id}"), to_come
-    loading = f"{view.progress or 'loading the model'} ... until it answers a first token"
+        queued = f"in the queue: {told}" if one.state is S.PENDING and told else None
+        return (Mark.DOING, queued or f"finding a place for {one.id}"), to_come
+    loading = f"{told or 'loading the model'} ... until it answers a first token"
     return (Mark.DONE, _placed(one, view, machine)), (Mark.DOING, loading)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from textual.content import Content
 
 from hydra_box.messages import ServiceView
+from hydra_box.shown.doing import doing
 from hydra_box.shown.numbers import count
 from hydra_box.shown.spans import span
 from hydra_box.shown.text import harmless
@@ -66,6 +67,8 @@ def _where_it_runs(view: ServiceView, session: Session) -> Iterator[tuple[str, s
 
 
 def _terms(view: ServiceView) -> Iterator[tuple[str, str]]:
+    if view.priority:
+        yield "Priority", f"{view.priority}; when many have to start, the highest comes first"
     if view.idle_timeout_seconds is not None:
         after = span(view.idle_timeout_seconds)
         yield "Idle timeout", f"{after} without a request, then it sleeps until the next"
@@ -83,7 +86,8 @@ def condition(view: ServiceView) -> Content | None:
         return Content.assemble(text, f"\n  hint: {hint}") if hint else text
     if view.asleep:
         return Content.styled(f"◔ {asleep(view)}", "$primary")
-    return Content.styled(f"◐ {view.progress}", "$text-warning") if view.progress else None
+    told = doing(view)
+    return Content.styled(f"◐ {told}", "$text-warning") if told else None
 
 
 def servers_title(view: ServiceView) -> str:

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hydra_box.messages import ServiceView
+from hydra_box.shown.doing import doing
 from hydra_box.shown.numbers import count
 from hydra_box.shown.text import harmless
 from tui.seen import is_seen
@@ -86,8 +87,8 @@ def _condition(view: ServiceView) -> Iterator[Content]:
         yield download_line(view.download)
     elif view.asleep:
         yield Content.styled(asleep(view), "$primary")
-    elif view.progress:
-        yield Content.styled(f"◐ {view.progress}", "$text-warning")
+    elif told := doing(view):
+        yield Content.styled(f"◐ {told}", "$text-warning")
     if view.reason:
         fact, _, hint = harmless(view.reason).partition("; hint: ")
         yield Content.styled(f"! {fact}", "$text-error")

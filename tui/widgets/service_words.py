@@ -65,8 +65,10 @@ def asleep(view: ServiceView) -> str:
 
 
 def terms(view: ServiceView) -> Iterator[str]:
-    """What is not as with most services: another owner, an idle timeout."""
+    """What is not as with most services: another owner, a priority, an idle timeout."""
     if view.owner_name not in ("", LOCAL_USER_NAME):
         yield f"of {owner(view)}"
+    if view.priority:
+        yield f"priority {view.priority}"
     if view.idle_timeout_seconds is not None:
         yield f"sleeps after {span(view.idle_timeout_seconds)}"

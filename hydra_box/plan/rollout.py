@@ -1,0 +1,154 @@
+"""Replacing a service's instances by others that run as it now shall, and when to go back.
+
+::
+
+    there is room for both:  old ────────────── drains
+                             └ new starts ─ ready ┘        as many serve as before
+    else, ``makes_room``:    old drains, ends ─ new starts ─ ready
+
+One after another, in both ways. A new one for which there turns out to be no room gets that of an
+old one only while yet another serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from hydra_box.plan.lifecycle import HAS_PROCESS, waits_for_room
+from hydra_box.plan.ways import on_other_runtime
+from hydra_box.plan.words import counted
+from hydra_box.types import DesiredState, Frozen, Instance, InstanceState, Runtime, Service
+
+S = InstanceState
+
+BOOTS_BEFORE_GOING_BACK = 2
+"""A new way that fails for a passing reason gets a second try; a broken one costs no more."""
+
+
+class Turn(Frozen, frozen=True, kw_only=True):
+    """What becomes of a service's instances while some of them are replaced."""
+
+    ending: tuple[Instance, ...] = ()
+    staying: tuple[Instance, ...]
+    beside: int = 0
+    """New instances to make beyond those that are wanted: one at a time."""
+
+
+def replace_beside(
+    wanted: int, present: Sequence[Instance], old: Sequence[Instance], *, settled: bool
+) -> Turn:
+    """Old instances serve until new ones do in their place.
+
+    Args:
+        wanted: how many instances the service shall have; at least one.
+        present: those there are or will be, the one that is least worth keeping first.
+        old: the outdated of them that serve, the first to go first.
+        settled: nothing of the service is on its way out.
+    """
+    new = [one for one in present if one not in old]
+    new = new[max(0, len(new) - wanted) :]
+    ready = sum(one.state is S.READY for one in new)
+    spare = max(0, ready + len(old) - wanted)
+    staying = (*new, *old[spare:])
+    if len(staying) < len(present) or not settled:
+        ending = tuple(one for one in present if one not in staying)
+        return Turn(ending=ending, staying=staying)
+    waiting = [one for one in new if waits_for_room(one)]
+    if ready + len(waiting) < len(new):
+        return Turn(staying=staying)
+    if not waiting:
+        return Turn(staying=staying, beside=int(len(staying) == wanted))
+    if ready + len(old) == 1:
+        return Turn(staying=staying)
+    # Who waits tries again later and later: in its place one is made once the old one is gone.
+    ending = (old[0], *waiting)
+    return Turn(ending=ending, staying=tuple(one for one in staying if one not in ending))
+
+
+def replace_in_place(kept: Sequence[Instance], old: Sequence[Instance], *, settled: bool) -> Turn:
+    """One old instance at a time ends, and makes room for its successor.
+
+    It waits until everything else is ``settled`` and serves, so that a new way of running that does
+    not work takes down one instance and no more.
+
+    Args:
+        kept: the instances there are or will be, as many as are wanted.
+        old: the outdated of them that serve, the first to go first.
+        settled: nothing of the service comes or is on its way out.
+    """
+    others = [one for one in kept if one not in old]
+    ready = all(one.state is S.READY or waits_for_room(one) for one in others)
+    ending = tuple(old[:1]) if settled and ready else ()
+    return Turn(ending=ending, staying=tuple(one for one in kept if one not in ending))
+
+
+def why_back(service: Service, instances: Iterable[Instance], old: Collection[str]) -> str | None:
+    """Why a service has to run as before its edit again; None: it has not."""
+    if service.previous is None or service.desired_state is not DesiredState.RUNNING:
+        return None
+    return _why_never_ready(one for one in instances if one.way is not None and one.id not in old)
+
+
+def is_over(service: Service, instances: Collection[Instance], old: Collection[str]) -> bool:
+    """Whether all that a service shall have serves as it shall, and what was before is gone."""
+    if not service.makes_room and service.previous is None:
+        return False
+    ready = sum(one.state is S.READY for one in instances)
+    wanted = service.desired_state is DesiredState.RUNNING
+    return wanted and not old and ready >= service.desired_instances
+
+
+def is_moving(service: Service, instances: Iterable[Instance], runtime: Runtime) -> bool:
+    """Whether a service's instances are being replaced by some on a runtime that was pinned."""
+    if service.desired_state is not DesiredState.RUNNING:
+        return False
+    pin = {(runtime.engine, runtime.accelerator): runtime.id}
+    in_place = service.makes_room and service.engine is runtime.engine
+    return in_place or any(on_other_runtime(one, pin) for one in instances)
+
+
+def why_unpin(
+    runtime: Runtime, services: Iterable[Service], instances: Mapping[str, Collection[Instance]]
+) -> str | None:
+    """Why what was pinned before a runtime has to be used again; None: it has not.
+
+    Only those services count that ran on another before: what never served tells nothing of it.
+
+    Args:
+        runtime: the pinned.
+        services: all of them.
+        instances: by service.
+    """
+    for service in services:
+        ours = instances[service.id]
+        if service.previous is None and is_moving(service, ours, runtime):
+            on_it = (one for one in ours if one.runtime_id in (None, runtime.id))
+            if reason := _why_never_ready(on_it):
+                return f"{service.name}: {reason}"
+    return None
+
+
+def told(service: Service, instances: Collection[Instance], old: Collection[str]) -> str | None:
+    """How far the replacing of a service's instances is, in a sentence; None: none is replaced."""
+    if service.desired_state is not DesiredState.RUNNING:
+        return None
+    left = [one for one in instances if one.id in old and one.state in HAS_PROCESS]
+    if not left:
+        return None
+    new = [one for one in instances if one.id not in old]
+    ready = sum(one.state is S.READY for one in new)
+    text = f"{ready} of {counted(service.desired_instances, 'instance')} replaced"
+    if not any(waits_for_room(one) for one in new):
+        return text
+    text += "; the next one waits for room beside those that serve"
+    if service.makes_room or sum(one.state is S.READY for one in (*left, *new)) > 1:
+        return text
+    return f"{text}; hint: hydra-box edit {service.name} --allow-downtime ends an old one first"
+
+
+def _why_never_ready(instances: Iterable[Instance]) -> str | None:
+    for one in instances:
+        tried = one.boots_without_ready >= BOOTS_BEFORE_GOING_BACK
+        if one.state is S.FAILED or (tried and one.state in (S.BACKOFF, S.STARTING)):
+            return one.reason or "its engine ended, and did not say why"
+    return None

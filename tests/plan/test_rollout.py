@@ -1,0 +1,162 @@
+"""When a rollout is over, when it goes back, and how it is told; who ends when is in reconcile."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from hydra_box.plan.rollout import is_moving, is_over, told, why_back, why_unpin
+from hydra_box.plan.ways import outdated, way_of
+from hydra_box.types import (
+    Accelerator,
+    DesiredState,
+    EngineName,
+    EngineOptions,
+    Instance,
+    InstanceState,
+    Placement,
+    Service,
+)
+from tests.samples import a_runtime, a_service, an_instance
+
+S = InstanceState
+
+BEFORE = a_service(context_length=512)
+EDITED = a_service(context_length=1024, previous=way_of(BEFORE))
+ON_CPU = Placement(
+    engine=EngineName.LLAMA_CPP,
+    accelerator=Accelerator.CPU,
+    devices=("cpu",),
+    options=EngineOptions(context_length=512, slots=1, batch_tokens=512),
+    memory=(),
+)
+OLD, NEW = "llama.cpp/old", "llama.cpp/new"
+PINNED = a_runtime(NEW, pinned=True, replaces=OLD)
+
+
+def old(state: InstanceState = S.READY, **changes: object) -> Instance:
+    return msgspec.structs.replace(an_instance("old", state=state, way=way_of(BEFORE)), **changes)
+
+
+def new(state: InstanceState = S.READY, **changes: object) -> Instance:
+    return msgspec.structs.replace(an_instance("new", state=state, way=way_of(EDITED)), **changes)
+
+
+@pytest.mark.parametrize(
+    ("instances", "reason"),
+    [
+        ([old(), new(S.STARTING)], None),
+        # The first boot may have failed for a passing reason.
+        ([old(), new(S.BACKOFF, boots_without_ready=1, reason="no memory")], None),
+        ([old(), new(S.BACKOFF, boots_without_ready=2, reason="no memory")], "no memory"),
+        ([old(), new(S.STARTING, boots_without_ready=2, reason="no memory")], "no memory"),
+        ([new(S.FAILED, boots_without_ready=5, reason="no memory")], "no memory"),
+        ([new(S.FAILED)], "its engine ended, and did not say why"),
+        # It got ready in the end; it waits for room; it is one of those before.
+        ([old(), new(boots_without_ready=2)], None),
+        ([old(), new(S.BACKOFF, failures=9, reason="needs 3 GiB")], None),
+        ([old(S.BACKOFF, boots_without_ready=2, reason="no memory"), new(S.STARTING)], None),
+        ([an_instance("pending")], None),
+    ],
+)
+def test_an_edit_goes_back_when_what_is_new_never_gets_ready(
+    instances: list[Instance], reason: str | None
+) -> None:
+    assert why_back(EDITED, instances, outdated(EDITED, instances)) == reason
+    stopped = msgspec.structs.replace(EDITED, desired_state=DesiredState.STOPPED)
+    for other in (stopped, msgspec.structs.replace(EDITED, previous=None)):
+        assert why_back(other, instances, outdated(other, instances)) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "instances", "over"),
+    [
+        (1, [new()], True),
+        (2, [new()], False),
+        (1, [old(), new()], False),
+        (1, [old(S.DRAINING), new()], False),
+        (1, [new(S.STARTING)], False),
+        (1, [], False),
+    ],
+)
+def test_it_is_over_once_all_serve_and_what_was_before_is_gone(
+    wanted: int, instances: list[Instance], over: bool
+) -> None:
+    for changes in ({}, {"previous": None, "makes_room": True}):
+        service = msgspec.structs.replace(EDITED, desired_instances=wanted, **changes)
+        assert is_over(service, instances, outdated(service, instances)) is over
+    at_rest = a_service(context_length=1024)
+    assert not is_over(at_rest, [new()], frozenset())
+    stopped = msgspec.structs.replace(EDITED, desired_state=DesiredState.STOPPED)
+    assert not is_over(stopped, [new()], frozenset())
+
+
+def on(runtime_id: str | None, state: InstanceState = S.READY, **changes: object) -> Instance:
+    placement = None if state in (S.BACKOFF, S.FAILED) else ON_CPU
+    instance = an_instance(runtime_id or "none", state=state, way=way_of(EDITED))
+    return msgspec.structs.replace(instance, runtime_id=runtime_id, placement=placement, **changes)
+
+
+@pytest.mark.parametrize(
+    ("service", "instances", "moves"),
+    [
+        (a_service(), [on(OLD)], True),
+        (a_service(), [on(OLD, S.DRAINING), on(NEW)], True),
+        (a_service(), [on(NEW)], False),
+        (a_service(), [on(OLD, S.BACKOFF)], False),
+        # In its place nothing serves until the new one does.
+        (a_service(makes_room=True), [on(NEW, S.BACKOFF)], True),
+        (a_service(desired_state=DesiredState.STOPPED), [on(OLD)], False),
+    ],
+)
+def test_a_pin_is_on_its_way_while_something_runs_on_another_runtime(
+    service: Service, instances: list[Instance], moves: bool
+) -> None:
+    assert is_moving(service, instances, PINNED) is moves
+    on_gpu = msgspec.structs.replace(PINNED, accelerator=Accelerator.CUDA)
+    assert is_moving(service, instances, on_gpu) is (moves and service.makes_room)
+
+
+@pytest.mark.parametrize(
+    ("instances", "reason"),
+    [
+        ([on(OLD), on(NEW, S.STARTING)], None),
+        ([on(OLD), on(NEW, S.BACKOFF, boots_without_ready=1)], None),
+        ([on(OLD), on(NEW, S.BACKOFF, boots_without_ready=2, reason="SIGILL")], "qwen2: SIGILL"),
+        ([on(OLD), on(None, S.BACKOFF, boots_without_ready=2, reason="gone")], "qwen2: gone"),
+        # What fails and never ran on another says nothing of the runtime.
+        ([on(NEW, S.FAILED, reason="the model is broken")], None),
+        ([on(OLD), on(OLD, S.FAILED, reason="of before")], None),
+    ],
+)
+def test_a_pin_goes_back_when_what_moves_to_it_never_gets_ready(
+    instances: list[Instance], reason: str | None
+) -> None:
+    service = a_service()
+    assert why_unpin(PINNED, [service], {service.id: instances}) == reason
+    # While an edit is under way, it is that which goes back.
+    edited = a_service(previous=way_of(BEFORE))
+    assert why_unpin(PINNED, [edited], {edited.id: instances}) is None
+
+
+WAITS = new(S.BACKOFF, reason="needs 3 GiB")
+
+
+@pytest.mark.parametrize(
+    ("changes", "instances", "words"),
+    [
+        ({}, [new()], None),
+        ({}, [old(S.STOPPED), new()], None),
+        ({"desired_state": DesiredState.STOPPED}, [old()], None),
+        ({}, [old()], "0 of 1 instance replaced"),
+        ({"desired_instances": 2}, [old(), new()], "1 of 2 instances replaced"),
+        ({}, [old(), WAITS], "ends an old one first"),
+        ({"makes_room": True}, [old(), WAITS], "waits for room beside those that serve"),
+    ],
+)
+def test_how_far_it_is_is_told(
+    changes: dict[str, object], instances: list[Instance], words: str | None
+) -> None:
+    service = msgspec.structs.replace(EDITED, **changes)
+    sentence = told(service, instances, outdated(service, instances))
+    assert sentence is None if words is None else (sentence or "").endswith(words)
