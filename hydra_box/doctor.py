@@ -6,6 +6,7 @@ Every check returns findings: INFO is fine, WARNING limits something, ERROR stop
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +15,9 @@ from hydra_box import doctor_local as here
 from hydra_box.client import Client
 from hydra_box.config import Paths, resolve_paths
 from hydra_box.disk import nearest_existing
+from hydra_box.doctor_clock import check_clock, follows_time_server
+from hydra_box.doctor_database import check_database
+from hydra_box.doctor_disks import LOW_DISK_BYTES, check_disks
 from hydra_box.doctor_engines import (
     check_compiler,
     check_cuda_compiler,
@@ -22,13 +26,14 @@ from hydra_box.doctor_engines import (
 )
 from hydra_box.doctor_gpus import check_gpus
 from hydra_box.doctor_local import ERROR, INFO, WARNING, finding
+from hydra_box.doctor_permissions import check_permissions, check_tls
 from hydra_box.errors import DaemonUnreachable, HydraError
 from hydra_box.hardware import snapshot
 from hydra_box.messages import BoxStatus
+from hydra_box.systemd.check import check_unit
 from hydra_box.types import Finding, Machine
 
 GIB: Final = 1024**3
-LOW_DISK_BYTES: Final = 2 * GIB
 LOW_RAM_BYTES: Final = GIB
 
 
@@ -47,24 +52,30 @@ def diagnose(client: Client, environ: Mapping[str, str]) -> list[Finding]:
     findings = [
         here.check_python(),
         here.check_state_directory(paths),
+        *check_permissions(paths),
         valid,
         here.check_socket(paths, running=box is not None),
         daemon,
+        *_database_and_clock(paths, running=box is not None),
     ]
+    if settings is not None:
+        findings += check_disks(paths, settings, environ)
+        findings += check_tls(settings, environ)
     if box is None:
         machine = snapshot(nearest_existing(paths.home))
         findings += [here.check_port(settings)] if settings else []
         findings += check_unverified(paths, environ)
     else:
         machine = client.machine()
+        findings.append(here.check_url(box.url))
         findings += check_runtimes(box, client.engines(), machine.gpus)
         findings += _services(box)
     findings += check_gpus(machine, {one.pid for one in processes})
-    findings += [_ram(machine), _disk(machine)]
+    findings.append(_ram(machine))
     findings += here.check_models(paths)
     findings += [check_compiler(environ), *check_cuda_compiler(environ, machine.gpus)]
-    findings.append(here.check_leftovers(processes, box))
-    return findings
+    findings += [check_unit(environ), here.check_leftovers(processes, box)]
+    return findings + _attention(box, findings)
 
 
 def diagnose_remote(client: Client) -> list[Finding]:
@@ -74,7 +85,14 @@ def diagnose_remote(client: Client) -> list[Finding]:
         return [daemon]
     machine = client.machine()
     findings = [daemon, *check_runtimes(box, client.engines(), machine.gpus), *_services(box)]
-    return [*findings, *check_gpus(machine, None), _ram(machine), _disk(machine)]
+    findings += [*check_gpus(machine, None), _ram(machine), _disk(machine)]
+    return findings + _attention(box, findings)
+
+
+def _database_and_clock(paths: Paths, *, running: bool) -> list[Finding]:
+    found, newest_event = check_database(paths, running=running)
+    clock = check_clock(time.time(), newest_event, synchronized=follows_time_server())
+    return [*found, clock]
 
 
 # --- the daemon ------------------------------------------------------------------
@@ -122,13 +140,22 @@ def _lock_holder(paths: Paths) -> str | None:
 
 
 def _services(box: BoxStatus) -> list[Finding]:
-    # What needs attention beside services, doctor looks at itself.
     troubled = [
         finding("service", ERROR, one.message, one.hint)
         for one in box.attention
         if one.service_name is not None
     ]
     return troubled or [finding("services", INFO, f"{len(box.services)}, none needs attention")]
+
+
+def _attention(box: BoxStatus | None, findings: list[Finding]) -> list[Finding]:
+    """What the daemon has seen beside services, and nobody has told yet."""
+    told = {one.message for one in findings}
+    return [
+        finding("attention", WARNING, one.message, one.hint)
+        for one in (() if box is None else box.attention)
+        if one.service_name is None and one.message not in told
+    ]
 
 
 # --- the machine -----------------------------------------------------------------

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import socket
 import stat
 from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -21,6 +24,8 @@ from hydra_box.sockets import listen
 from hydra_box.types import Finding, Severity
 
 INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
+
+REACH_SECONDS: Final = 5.0
 
 
 def finding(check: str, severity: Severity, message: str, hint: str | None = None) -> Finding:
@@ -112,6 +117,18 @@ def check_port(settings: Settings) -> Finding:
         return finding("port", ERROR, error.message, error.hint)
 
 
+def check_url(url: str) -> Finding:
+    """Whether the daemon can be reached where it says that it answers."""
+    check, address = "port", urlsplit(url)
+    try:
+        with socket.create_connection((address.hostname or "", address.port or 0), REACH_SECONDS):
+            return finding(check, INFO, f"{url} can be reached from here")
+    except OSError as error:
+        text = f"{url} cannot be reached from this machine: {error.strerror or error}"
+        hint = "look for a firewall's rule, and for an address that the machine lost"
+        return finding(check, ERROR, text, hint)
+
+
 def engine_processes(paths: Paths) -> dict[psutil.Process, str]:
     """Every engine process of this box, whoever owns it, with its instance's id."""
     found = {}
@@ -132,7 +149,7 @@ def check_leftovers(processes: Mapping[psutil.Process, str], box: BoxStatus | No
         return finding("leftovers", INFO, "no engine process without a daemon")
     named = ", ".join(f"{pid} ({instance_id})" for pid, instance_id in left.items())
     kill = f"kill {' '.join(map(str, left))}"
-    hint = kill if box else f"hydra-box serve ends them when it starts; or: {kill}"
+    hint = kill if box else f"hydra-box serve takes over those that serve; or: {kill}"
     text = f"{len(left)} engine processes without a daemon: {named}"
     return finding("leftovers", ERROR, text, hint)
 

@@ -20,12 +20,20 @@ _MARKS = {
 }
 
 
-@click.command(cls=Verb, examples=("hydra-box doctor", "hydra-box doctor --json"))
+@click.command(
+    cls=Verb,
+    examples=("hydra-box doctor", "hydra-box doctor --strict --json"),
+)
+@click.option("--strict", is_flag=True, help="End with 1 for a warning, too.")
 @click.pass_context
-def doctor(ctx: click.Context) -> None:
+def doctor(ctx: click.Context, *, strict: bool) -> None:
     """Find what is wrong with this box, and what to do about it; needs no daemon.
 
-    The exit status is 1 if there is an error, else 0; a warning is no error.
+    It looks at the program, settings, permissions, sockets and port, database, backups, clock,
+    disks, memory, GPUs with driver and NVML, engines, models, systemd's unit, leftovers, and at
+    what the daemon says needs attention. It changes nothing.
+
+    The exit status is 1 if there is an error, else 0; a warning is no error but with --strict.
     """
     options = ctx.ensure_object(Options)
     with connect(options) as client:
@@ -38,7 +46,7 @@ def doctor(ctx: click.Context) -> None:
         for one in findings:
             put(_line(one))
         say(f"errors: {errors}, warnings: {warnings}")
-    ctx.exit(1 if errors else 0)
+    ctx.exit(1 if errors or (strict and warnings) else 0)
 
 
 def _line(finding: Finding) -> str:

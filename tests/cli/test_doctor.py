@@ -88,6 +88,7 @@ def test_a_machine_on_which_nothing_was_started_is_in_order(home: Path, look: Lo
     assert findings["daemon"].message == "none runs"
     assert findings["daemon"].hint is not None
     assert "bundled" in findings["runtime"].message
+    assert {"permissions", "database", "clock", "disk", "TLS", "systemd"} <= findings.keys()
     assert not home.exists()
 
 
@@ -210,7 +211,18 @@ def test_a_running_box_is_in_order(box: DemoBox) -> None:
     assert errors(findings) == []
     assert f"answers at {box.url}, pid {box.running.process.pid}" in findings["daemon"].message
     assert findings["socket"].message.endswith("is this user's alone")
-    assert "port" not in findings
+    assert findings["port"].message == f"{box.url} can be reached from here"
+    assert findings["database"].message.startswith(f"{box.running.paths.database} is whole")
+    assert findings["leftovers"].severity is Severity.INFO
+
+
+def test_a_warning_is_an_error_to_who_is_strict(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    monkeypatch.setenv("HYDRA_BOX_PORT", "0")
+    paths.home.chmod(0o755)
+    assert cli("doctor").status == 0
+    assert cli("doctor", "--strict").status == 1
 
 
 def remote(fake: FakeBox, machine: Machine, found: list[Runtime], **status: Any) -> list[Finding]:
@@ -258,6 +270,18 @@ def test_services_that_need_attention_are_errors(fake: FakeBox) -> None:
     )
     (found,) = only(remote(fake, MACHINE, [RUNTIME], attention=(attention,)), Severity.ERROR)
     assert (found.message, found.hint) == (attention.message, attention.hint)
+
+
+def test_what_the_daemon_says_of_the_machine_is_told_once(fake: FakeBox) -> None:
+    clock = Attention(message="the clock was set back by 1 h", hint="hydra-box doctor checks it")
+    (found,) = only(remote(fake, MACHINE, [RUNTIME], attention=(clock,)), Severity.WARNING)
+    assert (found.check, found.message, found.hint) == ("attention", clock.message, clock.hint)
+    lost = msgspec.structs.replace(
+        MACHINE, gpu_condition=GpuCondition.GPU_LOST, gpu_message="GPU 0 is lost; hint: reboot"
+    )
+    told = (Attention(message="GPU 0 is lost", hint="reboot"),)
+    findings = remote(fake, lost, [RUNTIME], attention=told)
+    assert [one.check for one in findings if one.message == "GPU 0 is lost"] == ["GPU"]
 
 
 def test_a_daemon_of_another_version_is_a_warning(fake: FakeBox) -> None:
