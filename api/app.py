@@ -21,6 +21,7 @@ def create_app(box: Box) -> Litestar:
 
     Its streams end when ``box.events`` is closed.
     """
+    bound = {box.settings.host, urlsplit(box.url).hostname or ""}
     return Litestar(
         [
             create_openai_handler(box.relay),
@@ -30,7 +31,7 @@ def create_app(box: Box) -> Litestar:
             docs,
         ],
         dependencies=provide_box(box),
-        guards=[create_guard(box.keys, {box.settings.host, urlsplit(box.url).hostname or ""})],
+        guards=[create_guard(box.keys, bound, box.settings)],
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT_BYTES,

@@ -47,15 +47,21 @@ async def verify(box: BoxParam, runtime: FromQuery[str]) -> Runtime:
 
 
 @post("/engines/pin", status_code=200)
-async def pin(box: BoxParam, runtime: FromQuery[str]) -> Runtime:
-    """Use this runtime of its engine and no other, for what is started from now on."""
-    return await box.runtimes.pin(runtime)
+async def pin(
+    box: BoxParam, runtime: FromQuery[str], allow_downtime: FromQuery[bool] = False
+) -> Runtime:
+    """Use this runtime of its engine and no other.
+
+    Instances that run on another one of the same kind are replaced as after an edit; if the new
+    ones never get ready, what they ran on before is pinned instead.
+    """
+    return await box.pinning.pin(runtime, allow_downtime=allow_downtime)
 
 
 @post("/engines/unpin", status_code=200)
 async def unpin(box: BoxParam, runtime: FromQuery[str]) -> Runtime:
-    """Let the box choose among the engine's runtimes again."""
-    return await box.runtimes.unpin(runtime)
+    """Let the box choose among the engine's runtimes again; what runs stays as it is."""
+    return await box.pinning.unpin(runtime)
 
 
 @delete("/engines/{engine:str}/{runtime:str}", status_code=204)

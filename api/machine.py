@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import msgspec
-from litestar import get
+from litestar import get, post
 
 from api.events import SSE
 from api.streaming import Streamed
 from api.wiring import BoxParam
-from hydra_box.messages import BoxStatus
+from hydra_box import __version__
+from hydra_box.messages import BoxStatus, RestartView
 from hydra_box.sampler import Sampler
 from hydra_box.status import box_status
 from hydra_box.types import Machine
@@ -21,6 +23,17 @@ from hydra_box.types import Machine
 async def status(box: BoxParam) -> BoxStatus:
     """What this box is doing, and what needs attention."""
     return box_status(box)
+
+
+@post("/restart", status_code=202)
+async def restart(box: BoxParam) -> RestartView:
+    """Have the daemon hand over to another one in its place, of the program that is on the disk.
+
+    The engines go on, requests under way finish, and new connections wait until it answers. When
+    that program does not start, this one goes on.
+    """
+    await box.handover.ask()
+    return RestartView(version=__version__, pid=os.getpid(), started_at=box.started_at)
 
 
 @get("/machine")

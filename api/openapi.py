@@ -17,7 +17,7 @@ from litestar import Litestar, MediaType, Response, get
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
-from api import engines, events, health, machine, openai_shapes, services
+from api import engines, events, health, machine, openai_shapes, services, usage
 from api.docs_page import render_page
 from api.openapi_v1 import operations, reference
 from api.routes import health_router, management_router
@@ -35,6 +35,8 @@ _STREAMS: dict[str, type[msgspec.Struct]] = {
     services.services_live.handler_name: ServicesUpdate,
 }
 """What each part of a stream is, by the name of its handler."""
+_AS_CSV = usage.usage_requests.handler_name
+"""What may be had as a table, too."""
 _ERROR = {"application/json": {"schema": reference(ErrorBody)}}
 _REFUSALS = {
     "400": "A value is wrong; `param` names it.",
@@ -180,6 +182,8 @@ def _refine(operation: Json, method: str) -> None:
     for answer in answers.values():
         for media_type, content in answer.get("content", {}).items():
             content["schema"] = _answer_schema(operation, media_type, content["schema"])
+        if operation["operationId"] == _AS_CSV:
+            answer["content"]["text/csv"] = {"schema": {"type": "string"}}
     refusals = _REFUSALS
     if "health" in operation["tags"]:
         operation["security"] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar import Router
 
 from api import (
+    backups,
     downloads,
     engines,
     events,
@@ -89,10 +90,12 @@ def management_router() -> Router:
                 tags=["machine"],
                 route_handlers=[
                     machine.status,
+                    machine.restart,
                     machine.machine,
                     machine.machine_live,
                     events.events,
                     events.recent_events,
+                    backups.backup,
                 ],
             ),
             Router(

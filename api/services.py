@@ -101,8 +101,11 @@ async def edit(
 ) -> ServiceView | PlanView:
     """Change how a service runs: what is not given stays.
 
-    Its instances are replaced one after another; each finishes its requests first. With
-    ``dry_run`` nothing is changed, and the answer is the plan.
+    Its instances are replaced one after another: a new one starts before an old one finishes its
+    requests and ends. Where there is no room for both and nothing would serve meanwhile, that is
+    refused with 409 and ``downtime_needed``, unless ``allow_downtime`` says that it may be. If the
+    new ones never get ready, the service goes back by itself. With ``dry_run`` nothing is changed,
+    and the answer is the plan.
     """
     if dry_run:
         return await box.services.plan_edit(name, data)

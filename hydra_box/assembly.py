@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from hydra_box.alarms import Alarms
+from hydra_box.backups import Backups
 from hydra_box.boot import Boot
 from hydra_box.box import Box
 from hydra_box.catalog import DEMO_MODEL, Catalog
@@ -15,11 +19,13 @@ from hydra_box.downloads import Downloads
 from hydra_box.engines import DIALECTS, ENGINES
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.engines.sleeping import SLEEP_MODES
+from hydra_box.errors import DiskFull
 from hydra_box.events import EventBus
 from hydra_box.gateway.admission import Admission
 from hydra_box.gateway.measures import Measures
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.relay import Relay
+from hydra_box.handover import Handover
 from hydra_box.history import History
 from hydra_box.instance_files import InstanceFiles
 from hydra_box.instances import Instances
@@ -28,6 +34,7 @@ from hydra_box.keys import KeyRing
 from hydra_box.library import Library
 from hydra_box.life import Lives
 from hydra_box.live import LiveServices
+from hydra_box.load_times import LoadTimes
 from hydra_box.modalities import Modalities
 from hydra_box.models.hub import Hub
 from hydra_box.models.hub_cache import HubCache, cache_directory
@@ -36,16 +43,22 @@ from hydra_box.placer import Placer
 from hydra_box.plan.energy import ShareEnergy
 from hydra_box.planner import Planner
 from hydra_box.pulling import Puller
+from hydra_box.replacing import Replacer
+from hydra_box.restore import Restore, load_places
 from hydra_box.sampler import Sampler
-from hydra_box.services import Deployer, ServiceManager, ServiceViews
+from hydra_box.services import Deployer, Pinning, Rollouts, ServiceManager, ServiceViews
 from hydra_box.sources import Sources
 from hydra_box.store import Store
+from hydra_box.store.room import give_room
 from hydra_box.supervisor import Supervisor
 from hydra_box.transfers import Transfers
 from hydra_box.types import Download, Service
 from hydra_box.upstreams import UpstreamKeys, Upstreams
 from hydra_box.usage import EnergyMeter, UsageBooks, UsageJournal, UsageReports
 from hydra_box.users import Users
+from hydra_box.watch import Rooms, watching
+
+log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -54,10 +67,12 @@ async def assemble(
 ) -> AsyncIterator[tuple[Box, Supervisor]]:
     """Every room, wired; the supervisor beside it, which only the daemon starts and stops."""
     async with AsyncExitStack() as closing:
-        store = await Store.open(paths.database)
+        store = await _open_store(paths)
         closing.push_async_callback(store.close)
         events = EventBus()
         journal = Journal(store, events)
+        alarms = Alarms(journal.record)
+        journal.use_alarms(alarms)
 
         def services_of(user_id: str) -> int:
             return sum(one.owner_id == user_id for one in known_services())
@@ -102,6 +117,8 @@ async def assemble(
         sampler = Sampler(paths.home)
         corrections = Corrections(store, journal)
         await corrections.load()
+        load_times = LoadTimes(store, journal)
+        await load_times.load()
         modalities = Modalities()
         placer = Placer(
             runtimes=runtimes, sampler=sampler, corrections=corrections, modalities=modalities
@@ -121,7 +138,7 @@ async def assemble(
             settings=settings,
             library=library,
         )
-        supervisor = _supervisor(
+        supervisor, lives = _supervisor(
             journal=journal,
             pool=pool,
             instances=instances,
@@ -129,6 +146,7 @@ async def assemble(
             paths=paths,
             settings=settings,
             missing=downloads.missing,
+            restore=Restore(load_times, places=load_places(settings.load_parallelism)),
         )
         upstreams = Upstreams(
             store=store,
@@ -145,6 +163,7 @@ async def assemble(
             supervisor=supervisor,
             engines=ENGINES,
             sources=sources,
+            replacer=Replacer(placer=placer, supervisor=supervisor, pool=pool),
         )
         puller = Puller(catalog=catalog, placer=placer, supervisor=supervisor, sources=sources)
         views = ServiceViews(
@@ -171,8 +190,32 @@ async def assemble(
                 catalog=catalog,
             ),
         )
+        Rollouts(
+            services=services,
+            supervisor=supervisor,
+            runtimes=runtimes,
+            record=journal.record,
+            alarms=alarms,
+        )
         live = LiveServices(
-            services=services, sampler=sampler, runtimes=runtimes, events=events, books=usage
+            services=services, alarms=alarms, runtimes=runtimes, events=events, books=usage
+        )
+        watch = watching(
+            Rooms(
+                supervisor=supervisor,
+                instances=instances,
+                lives=lives,
+                pool=pool,
+                journal=journal,
+                sampler=sampler,
+                alarms=alarms,
+            ),
+            settings,
+            engines=ENGINES,
+            places={
+                "the state directory": paths.home,
+                "the models": cache_directory(environ, settings.model_directory, paths.home),
+            },
         )
         # The last one closes first, and what one fails at does not keep the others from it.
         for close in (usage.close, pool.close, journal.close, upstreams.close, keys.flush):
@@ -186,6 +229,9 @@ async def assemble(
                 local_user=await store.local_user(),
                 store=store,
                 events=events,
+                alarms=alarms,
+                handover=Handover(journal.record, environ),
+                backups=Backups(paths, settings, alarms, recovered=store.recovered),
                 catalog=catalog,
                 users=users,
                 keys=keys,
@@ -193,11 +239,18 @@ async def assemble(
                 reports=UsageReports(usage, currency=settings.currency),
                 energy=energy,
                 runtimes=runtimes,
+                pinning=Pinning(
+                    runtimes=runtimes,
+                    services=services,
+                    supervisor=supervisor,
+                    replacer=planner.replacer,
+                ),
                 planner=planner,
                 sampler=sampler,
                 services=services,
                 upstreams=upstreams,
                 live=live,
+                watching=watch,
                 history=History(pool=pool, instances=supervisor.instances, sampler=sampler),
                 library=library,
                 downloads=downloads,
@@ -216,6 +269,17 @@ async def assemble(
             ),
             supervisor,
         )
+
+
+async def _open_store(paths: Paths) -> Store:
+    """The store, also on a disk that has no room but what was kept for this."""
+    try:
+        return await Store.open(paths.database, backups=paths.backups)
+    except DiskFull as error:
+        if not await asyncio.to_thread(give_room, paths.home):
+            raise
+        log.error("the disk is full, and the room that was kept for it is used: %s", error.message)
+    return await Store.open(paths.database, backups=paths.backups)
 
 
 async def _open_books(
@@ -238,7 +302,8 @@ def _supervisor(
     paths: Paths,
     settings: Settings,
     missing: Callable[[Service], Download | None],
-) -> Supervisor:
+    restore: Restore,
+) -> tuple[Supervisor, Lives]:
     """The supervisor, and those who live and sleep for it."""
     lives = Lives(
         instances=instances, journal=journal, pool=pool, boot=boot, engines=ENGINES, paths=paths
@@ -246,7 +311,7 @@ def _supervisor(
     naps = Naps(
         instances=instances, journal=journal, pool=pool, boot=boot, lives=lives, modes=SLEEP_MODES
     )
-    return Supervisor(
+    supervisor = Supervisor(
         journal=journal,
         pool=pool,
         instances=instances,
@@ -254,4 +319,6 @@ def _supervisor(
         naps=naps,
         files=InstanceFiles(paths, settings.log_limit_bytes),
         missing=missing,
+        restore=restore,
     )
+    return supervisor, lives

@@ -2,7 +2,8 @@
 
 The state directory is ``$HYDRA_BOX_HOME``; else ``/var/lib/hydra-box`` for the system service
 (systemd names it in ``$STATE_DIRECTORY``); else ``$XDG_DATA_HOME/hydra-box``, which is
-``~/.local/share/hydra-box`` unless set.
+``~/.local/share/hydra-box`` unless set. Who has no such directory and may look into that of the
+system service means that one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from hydra_box.types import Frozen
 SOCKET_PATH_LIMIT_BYTES = 100
 """``sun_path`` holds 108 bytes; some are kept for the file's own name (unix(7))."""
 
+SYSTEM_HOME = Path("/var/lib/hydra-box")
+"""The state directory of the system service."""
+
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -35,8 +39,38 @@ class Settings(Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     host: Annotated[str, msgspec.Meta(min_length=1)] = "127.0.0.1"
     port: Port = 4937
+    tls_certificate: str = ""
+    """File with the certificate and its chain, PEM; with ``tls_key`` the box speaks https."""
+    tls_key: str = ""
+    """File with the certificate's key, PEM, without a passphrase."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names of this box that a Host header may have: those of a reverse proxy."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web pages that may call this box from a browser: ``https://chat.example``."""
     body_limit_bytes: Count = 32 * 1024 * 1024
     """Largest request body the endpoint takes."""
+    choices_limit: Annotated[int, msgspec.Meta(ge=1, le=128)] = 128
+    """Largest ``n`` of a request, and answers that it may ask for to all of its prompts."""
+    remote_media: bool = False
+    """Whether requests may name images and sound of the web, which the box then fetches."""
+    media_limit: Annotated[int, msgspec.Meta(ge=0)] = 16
+    """Images, sounds and films in one request."""
+    media_limit_bytes: Count = 20 * 1024 * 1024
+    """Largest of them, decoded."""
+    connection_limit: Count = 4096
+    """Connections of clients at once."""
+    header_limit: Count = 100
+    """Headers of a request."""
+    header_limit_bytes: Count = 32 * 1024
+    """All of them together."""
+    url_limit_bytes: Count = 8 * 1024
+    """Longest path and query."""
+    head_timeout_seconds: Seconds = 20.0
+    """How long a client may take to send the headers of a request."""
+    body_timeout_seconds: Seconds = 300.0
+    """How long it may take to send its body."""
+    idle_timeout_seconds: Count = 60
+    """How long a connection may stay open between two requests."""
     queue_limit: Annotated[int, msgspec.Meta(ge=0)] = 512
     """Requests that may wait for a slot, for each service."""
     queue_timeout_seconds: Seconds = 60.0
@@ -49,6 +83,26 @@ class Settings(Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long requests under way may take to finish before an instance or the daemon stops."""
     load_stall_seconds: Seconds = 120.0
     """How long a loading engine may stay silent, idle and not ready before it counts as hung."""
+    hang_timeout_seconds: Seconds = 60.0
+    """How long an engine that is asked may give no token and do no work; 0: for ever."""
+    busy_hang_timeout_seconds: Seconds = 1800.0
+    """How long it may give no token while it works, as on a long prompt."""
+    probe_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """Without an answer for so long an instance is asked for one token."""
+    memory_growth_percent: Count = 25
+    """How much more than its budget an instance may hold before that is told."""
+    memory_reserve_bytes: Annotated[int, msgspec.Meta(ge=0)] = 512 * 1024**2
+    """RAM that has to stay available: under it, an instance that has outgrown its budget goes."""
+    daemon_memory_alarm_bytes: Count = 1024**3
+    """What the daemon itself may hold before that is told."""
+    disk_alarm_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1024**3
+    """A disk with less room than this is told; 0: never."""
+    clock_jump_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    """A clock that is set by more than this at once is told."""
+    restarts_alarm_count: Count = 5
+    """A service whose engines die so often within an hour is told."""
+    load_parallelism: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Engines that may load at once; 0: one for every four CPU cores, at least one."""
     model_directory: str = ""
     """Where models from the hub are kept; empty: the hub's own cache of this user."""
     download_jobs: Count = 2
@@ -63,6 +117,8 @@ class Settings(Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Size at which an instance's log is rotated; one older file is kept."""
     currency: Annotated[str, msgspec.Meta(max_length=12)] = ""
     """What prices are in, as it is shown after them: ``EUR``."""
+    backup_count: Count = 7
+    """How many of its own daily backups of the database the box keeps."""
     usage_requests_days: Count = 30
     """How long every single request is kept; what they used together is kept for good."""
     usage_minutes_days: Count = 2
@@ -121,6 +177,16 @@ class Paths(Frozen, frozen=True, kw_only=True):
         return self.home / "usage-journal"
 
     @property
+    def backups(self) -> Path:
+        """The box's own copies of the database, and what a restore has set aside; 0700."""
+        return self.home / "backups"
+
+    @property
+    def catalog(self) -> Path:
+        """The owner's additions to the catalog; need not exist."""
+        return self.home / "models.toml"
+
+    @property
     def upstream_keys(self) -> Path:
         """The keys of upstreams, 0700: one file each, 0600."""
         return self.home / "upstreams"
@@ -145,8 +211,8 @@ class Paths(Frozen, frozen=True, kw_only=True):
             StateError: a directory cannot be made or written, or belongs to someone else.
 
         """
-        own = (self.home, self.run, self.instances, self.logs, self.engines, self.upstream_keys)
-        for directory in own:
+        parts = (self.logs, self.engines, self.upstream_keys, self.backups)
+        for directory in (self.home, self.run, self.instances, *parts):
             _make_private(directory)
 
 
@@ -165,12 +231,14 @@ def resolve_home(environ: Mapping[str, str]) -> Path:
         if data := environ.get("XDG_DATA_HOME"):
             return Path(data).absolute() / "hydra-box"
         user = Path(environ.get("HOME") or Path.home())
+        own = user.absolute() / ".local" / "share" / "hydra-box"
     except RuntimeError as error:
         raise StateError(
             "the home directory of this user is not known",
             hint="set HYDRA_BOX_HOME to the full path of a directory of your own",
         ) from error
-    return user.absolute() / ".local" / "share" / "hydra-box"
+    # Who may look into it, as root and the service's own account, means the system's service.
+    return own if own.exists() or not os.access(SYSTEM_HOME, os.X_OK) else SYSTEM_HOME
 
 
 def resolve_paths(environ: Mapping[str, str]) -> Paths:
@@ -208,6 +276,8 @@ def load_settings(paths: Paths, environ: Mapping[str, str]) -> Settings:
 
 
 def _convert(source: str, value: object, type: Any) -> Any:
+    if type == tuple[str, ...] and isinstance(value, str):
+        value = [one.strip() for one in value.split(",") if one.strip()]
     try:
         return msgspec.convert(value, type, strict=False)
     except msgspec.ValidationError as error:

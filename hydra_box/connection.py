@@ -110,6 +110,13 @@ class Connection:
             if rest:
                 yield rest
 
+    def parts(
+        self, method: str, path: str, *, silence_seconds: float | None = None
+    ) -> Iterator[bytes]:
+        """The parts of an answer that is no text, as they come."""
+        with self._open(method, path, body=None, params=None, seconds=silence_seconds) as response:
+            yield from response.iter_bytes()
+
     def event_data(
         self,
         method: str,
@@ -226,6 +233,11 @@ def _no_daemon(where: str, error: Exception) -> DaemonUnreachable:
         return DaemonUnreachable(
             f"{where} belongs to another user",
             hint="with an admin key the box can be managed at its URL: --url URL --api-key KEY",
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return DaemonUnreachable(
+            f"{where} shows a certificate that is not trusted here: {error}",
+            hint="SSL_CERT_FILE=FILE names the authority that signed it, or the certificate itself",
         )
     why = (isinstance(error, OSError) and error.strerror) or str(error)
     return DaemonUnreachable(

@@ -14,6 +14,7 @@
     │   └── RepositoryNotFound    404  exit 4   the hub has no such repository, or hides it
     ├── MethodNotAllowed          405  exit 2   the path does not take that HTTP method
     ├── Conflict                  409  exit 5   taken, or not in the state for it
+    │   └── DowntimeNeeded        409  exit 5   nothing would serve for a while
     ├── DoesNotFit                409  exit 10  too little memory; the hint says what would fit
     ├── PayloadTooLarge           413  exit 2   the body is over the limit
     ├── RateLimited               429  exit 6   the key is at its limit
@@ -23,8 +24,9 @@
     ├── DiskFull                  507  exit 9   too little room on the disk
     ├── EngineError               502  exit 7   the engine failed at a request
     ├── EngineUnavailable         503  exit 7   no runtime can run this
-    ├── DaemonUnreachable         503  exit 8   no daemon answers
-    └── StateError                500  exit 9   the state directory cannot be used
+    ├── StateError                500  exit 9   the state directory cannot be used
+    │   └── DamagedState          500  exit 9   the database is damaged
+    └── DaemonUnreachable         503  exit 8   no daemon answers
 
 The text is a fact with its numbers; the hint, if there is a next step, is apart.
 """
@@ -156,6 +158,12 @@ class Conflict(HydraError):
     exit_code = 5
 
 
+class DowntimeNeeded(Conflict):
+    """Nothing would serve for a while, and that was not allowed; the hint says how to allow it."""
+
+    code = "downtime_needed"
+
+
 class DoesNotFit(HydraError):
     """No device has the memory for it; the hint says what would fit."""
 
@@ -245,6 +253,12 @@ class StateError(HydraError):
     exit_code = 9
 
 
+class DamagedState(StateError):
+    """What the database has cannot be read any more."""
+
+    code = "damaged_state"
+
+
 BY_CODE: dict[str, type[HydraError]] = {
     cls.code: cls
     for cls in (
@@ -260,6 +274,7 @@ BY_CODE: dict[str, type[HydraError]] = {
         RepositoryNotFound,
         MethodNotAllowed,
         Conflict,
+        DowntimeNeeded,
         DoesNotFit,
         PayloadTooLarge,
         RateLimited,
@@ -271,6 +286,7 @@ BY_CODE: dict[str, type[HydraError]] = {
         EngineUnavailable,
         DaemonUnreachable,
         StateError,
+        DamagedState,
     )
 }
 """Error code to class, for the client, which raises what the daemon answered."""

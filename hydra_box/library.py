@@ -118,12 +118,13 @@ class Library:
         return self._rows.find(repository, format, quantization, revision)
 
     def services_of(self, model: StoredModel) -> tuple[str, ...]:
-        """Names of the services that are served from a model's files."""
+        """Names of the services that are served from a model's files, or may go back to them."""
         return tuple(
             sorted(
                 one.name
                 for one in self._services()
-                if one.model_path == model.path and one.desired_state is not DesiredState.DELETED
+                if model.path in (one.model_path, one.previous and one.previous.model_path)
+                and one.desired_state is not DesiredState.DELETED
             )
         )
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from hydra_box.alarms import Alarms
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.events import EventBus
 from hydra_box.messages import Attention, ServicesUpdate, ServiceView
-from hydra_box.sampler import Sampler
 from hydra_box.services import ServiceManager
 from hydra_box.status import needs_attention
 from hydra_box.usage import UsageBooks
@@ -46,14 +46,14 @@ class LiveServices:
         self,
         *,
         services: ServiceManager,
-        sampler: Sampler,
+        alarms: Alarms,
         runtimes: RuntimeManager,
         events: EventBus,
         books: UsageBooks,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._services = services
-        self._sampler = sampler
+        self._alarms = alarms
         self._runtimes = runtimes
         self._events = events
         self._books = books
@@ -118,7 +118,7 @@ class LiveServices:
         views = self._services.list()
         self._seen = {view.id: self._compare(view) for view in views}
         attention = needs_attention(
-            self._sampler.latest(), self._runtimes.list(), views, self._books.trouble()
+            self._alarms.list(), self._runtimes.list(), views, self._books.trouble()
         )
         if attention != self._attention:
             self._attention, self._attention_since = attention, self._looks

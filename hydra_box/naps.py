@@ -13,8 +13,9 @@ from hydra_box.errors import DoesNotFit, HydraError
 from hydra_box.gateway.pool import Pool
 from hydra_box.instances import Instances
 from hydra_box.journal import Journal
-from hydra_box.life import STOP_GRACE_SECONDS, Lives, Running, while_alive
+from hydra_box.life import Lives
 from hydra_box.plan.sleep import has_room, why_not_in_ram
+from hydra_box.running import STOP_GRACE_SECONDS, Running, while_alive
 from hydra_box.types import EngineName, InstanceState, Placement, Severity
 
 S = InstanceState

@@ -10,7 +10,7 @@ from hydra_box.types import DesiredState, Instance, InstanceState, Service
 
 
 class Sleepers:
-    """Actual state, in memory alone: after a restart of the daemon every service starts awake."""
+    """Actual state, in memory alone: the next daemon knows from the books who would sleep now."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

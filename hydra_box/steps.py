@@ -85,6 +85,13 @@ class Steps:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def leave(self) -> None:
+        """Do nothing more, and leave every process as it is."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def _create(self, service: Service) -> None:
         instance = Instance(
             id=f"{service.name}-{secrets.token_hex(4)}",

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from typing import Any
 
+from hydra_box.adoption import Adoption
 from hydra_box.gateway.pool import Pool
 from hydra_box.instance_files import InstanceFiles
 from hydra_box.instances import Instances
@@ -19,9 +21,12 @@ from hydra_box.life import Lives
 from hydra_box.naps import Naps
 from hydra_box.plan import reconcile as plan
 from hydra_box.plan.lifecycle import HAS_PROCESS
+from hydra_box.plan.restore import waits_for
 from hydra_box.plan.sleep import Sleep, seconds_to_sleep, sleeps_in_place
 from hydra_box.plan.status import service_reason, service_status
 from hydra_box.plan.upstream_health import Health, upstreams_reason
+from hydra_box.plan.ways import Pins, outdated
+from hydra_box.restore import Restore
 from hydra_box.sleepers import Sleepers
 from hydra_box.steps import Steps
 from hydra_box.types import (
@@ -51,18 +56,23 @@ class Supervisor:
         lives: Lives,
         naps: Naps,
         files: InstanceFiles,
+        restore: Restore,
         missing: Callable[[Service], Download | None],
-        clock: Callable[[], float] = time.time,
     ) -> None:
         """Make it; ``missing`` tells the download that a service still waits for."""
         self._missing = missing
+        self._pins: Callable[[], Pins] = dict
+        self._unhealthy: Callable[[], Collection[str]] = frozenset
+        self._rollouts: Callable[[], Coroutine[Any, Any, None] | None] | None = None
         self._journal = journal
         self._pool = pool
         self._instances = instances
         self._lives = lives
         self._naps = naps
         self._files = files
-        self._clock = clock
+        self._restore = restore
+        self._clock = time.time
+        self._adoption = Adoption(journal=journal, instances=instances, lives=lives, files=files)
         self._sleepers = Sleepers(journal)
         self._steps = Steps(
             pool=pool,
@@ -71,7 +81,6 @@ class Supervisor:
             naps=naps,
             sleepers=self._sleepers,
             files=files,
-            clock=clock,
         )
         self._services: dict[str, Service] = {}
         self._upstreams: dict[str, Sequence[tuple[str, Health]]] = {}
@@ -81,6 +90,16 @@ class Supervisor:
         self.failed = self._steps.failed
         """Ends with an exception when the supervisor itself broke: the daemon must end too."""
         pool.use_waker(self)
+
+    def use_rollouts(
+        self, look: Callable[[], Coroutine[Any, Any, None] | None], pins: Callable[[], Pins]
+    ) -> None:
+        """Who brings rollouts to their end, and which runtimes are pinned; told once."""
+        self._rollouts, self._pins = look, pins
+
+    def use_health(self, unhealthy: Callable[[], Collection[str]]) -> None:
+        """Which instances have failed lately, by id: they end before others; told once."""
+        self._unhealthy = unhealthy
 
     # --- what others see -------------------------------------------------------
 
@@ -107,16 +126,19 @@ class Supervisor:
     def status_of(self, service: Service) -> ServiceStatus:
         """What a service is doing."""
         instances = self.instances_of(service.id)
-        old = plan.outdated(service, instances)
         asleep = self.is_asleep(service.id)
         return service_status(
             service,
             instances,
             self._missing(service),
-            outdated=old,
+            outdated=self.outdated(service),
             asleep=asleep,
             upstreams=[one for _, one in self._upstreams.get(service.id, ())],
         )
+
+    def outdated(self, service: Service) -> frozenset[str]:
+        """The ids of a service's instances that run otherwise than they now should."""
+        return outdated(service, self.instances_of(service.id), self._pins())
 
     def reason_of(self, service: Service) -> str | None:
         """What is wrong with a service, if anything is."""
@@ -130,28 +152,52 @@ class Supervisor:
         for instance in self.instances_of(service_id):
             if instance.state is S.STARTING and instance.way is not None:
                 return self._lives.progress(instance.id, instance.way.engine)
-        return None
+        eta = self._restore.eta(service_id)
+        return None if eta is None else waits_for(eta.before)
+
+    def eta_seconds(self, service_id: str) -> float | None:
+        """How long until the next instance of a service is ready; None: that is not known."""
+        eta = self._restore.eta(service_id)
+        return None if eta is None else eta.seconds
 
     # --- what others ask -------------------------------------------------------
 
     async def start(self, services: Iterable[Service]) -> None:
-        """Clear away what an earlier daemon left, and bring every service to what it should be."""
-        if pids := await self._files.reap():
-            self._journal.record(
-                "daemon.reaped",
-                f"ended {len(pids)} engine processes that an earlier daemon left: {pids}",
-                severity=Severity.WARNING,
-            )
-        for instance_id in await self._instances.clear():
-            self._files.remove(instance_id)
-        for service in services:
+        """Take over what an earlier daemon left, and bring every service to what it should be.
+
+        Returns once the engines that served do so again. What is over is reaped meanwhile.
+        """
+        known = {one.id: one for one in services}
+        estate = await self._adoption.take_over(known)
+        for service in known.values():
+            if service.id in estate.asleep or (
+                service.id not in estate.awake and self._restore.starts_asleep(service)
+            ):
+                self._sleepers.fall_asleep(service)
             self.put_service(service)
+        for instance in estate.adopted:
+            self._steps.begin(self._lives.go_on(instance.id), instance.id)
+        self._steps.begin(self._adoption.reap(estate), "reap")
+        await self._adoption.wait_answered(estate.adopted)
         self._steps.begin(self._reconcile_forever(), "reconcile")
+
+    async def leave(self) -> None:
+        """Care for the engines no longer, and let them go on: another daemon takes them over."""
+        self._closing = True
+        await self._steps.leave()
+
+    def recall(self, last_used: Mapping[str, float]) -> None:
+        """When services were last called, before ``start``: those that slept then, sleep on."""
+        self._restore.last_used = last_used
 
     def put_service(self, service: Service) -> None:
         """Take a new or changed desired state; it is in the store already."""
         self._services[service.id] = service
         self._publish_status(service)
+        self._instances.changed.set()
+
+    def look_again(self) -> None:
+        """Something that it asks for has changed: see what has to be done now."""
         self._instances.changed.set()
 
     def wake(self, service_id: str) -> None:
@@ -172,6 +218,12 @@ class Supervisor:
             if instance.state in (S.FAILED, S.BACKOFF):
                 self._instances.change(instance.id, state=S.STOPPED, retry_at=None)
 
+    def replace(self, instance_id: str) -> None:
+        """Have an instance that serves drain; another takes its place."""
+        instance = self._instances.get(instance_id)
+        if instance is not None and instance.state is S.READY:
+            self._steps.take(plan.DrainInstance(instance_id=instance_id), self._services)
+
     async def stop(self) -> None:
         """End every engine process, whatever it is doing."""
         self._closing = True
@@ -186,11 +238,14 @@ class Supervisor:
     async def _reconcile_forever(self) -> None:
         while not self._closing:
             self._instances.changed.clear()
+            await self._restore.look(self.services(), self.instances())
             now = self._clock()
             for action in self._decide(now):
                 await self._take(action)
             for service in list(self._services.values()):
                 self._publish_status(service)
+            if self._rollouts is not None and (work := self._rollouts()) is not None:
+                self._steps.begin(work, "rollouts")
             await self._files.rotate(self._lives.with_process())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._until_next(now)):
@@ -214,13 +269,17 @@ class Supervisor:
         for service in services:
             if not self.is_asleep(service.id) and self._seconds_to_sleep(service) == 0:
                 self._sleepers.fall_asleep(service)
-        return plan.reconcile(
+        actions = plan.reconcile(
             services,
             instances,
             now=now,
             waiting={one.id for one in services if self._missing(one)},
             sleep=self._sleep(instances),
+            pins=self._pins(),
+            unhealthy=self._unhealthy(),
         )
+        waking = {one.id for one in services if self._sleepers.is_waking(one.id)}
+        return self._restore.let(actions, self._services, instances, waking=waking)
 
     def _sleep(self, instances: Collection[Instance]) -> Sleep:
         return Sleep(
@@ -235,9 +294,11 @@ class Supervisor:
 
     def _until_next(self, now: float) -> float:
         """Seconds until there is something to do that nobody wakes the loop for."""
-        retries = [one.retry_at - now for one in self._instances.all() if one.retry_at]
+        # A retry that is due has begun, or waits for its turn.
+        retry_at = [one.retry_at or now for one in self._instances.all()]
+        retries = [one - now for one in retry_at if one > now]
         sleeps = [self._seconds_to_sleep(one) for one in self._services.values()]
-        due = [seconds for seconds in sleeps if seconds is not None]
+        due = [one for one in (*sleeps, self._restore.look_again_seconds()) if one is not None]
         return max(0.0, min([TICK_SECONDS, *retries, *due]))
 
     async def _forget_service(self, service: Service) -> None:

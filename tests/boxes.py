@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hydra_box.client import Client
@@ -29,17 +29,25 @@ class RunningBox:
         home: the state directory; made by the daemon. What it prints goes to ``<home>.log``.
         settings: ``HYDRA_BOX_*`` variables, beside those of this process.
         port: where it answers; 0: at a free one.
+        program: what ``hydra-box`` is here.
 
     """
 
-    def __init__(self, home: Path, settings: Mapping[str, str], *, port: int = 0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        settings: Mapping[str, str],
+        *,
+        port: int = 0,
+        program: Sequence[str | Path] = (PROGRAM,),
+    ) -> None:
         self.home = home
         self.environ = {**os.environ, **settings, "HYDRA_BOX_HOME": str(home)}
         self.paths = resolve_paths(self.environ)
         self.output = home.with_name(f"{home.name}.log")
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                (PROGRAM, "serve", "--port", str(port)),
+                (*program, "serve", "--port", str(port)),
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

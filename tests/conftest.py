@@ -19,7 +19,10 @@ from tests.boxes import RunningBox
 from tests.engines.real_runtimes import cannot_be_had, installed
 
 # What would change the program under test; set by whoever starts the tests, not by a test.
-STRANGERS = ("HYDRA_BOX_", "OPENAI_", "HF_", "STATE_DIRECTORY", "XDG_DATA_HOME", "PYTHONPATH")
+STRANGERS = (
+    *("HYDRA_BOX_", "OPENAI_", "HF_", "STATE_DIRECTORY", "XDG_DATA_HOME", "PYTHONPATH"),
+    *("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY"),
+)
 
 NO_HUB = "http://127.0.0.1:9"
 """Nobody listens on the port of discard: tests reach no hub but one of their own."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from api.metrics.page import Scraped, write
+from hydra_box.alarms import Alarm
 from hydra_box.engines.metrics import EngineMetrics
 from hydra_box.gateway.measures import Measures
-from hydra_box.messages import ServiceStats, ServiceView, UpstreamView
-from hydra_box.types import EngineName, GpuCondition, GpuLoss, Histogram, MeasuredMemory
+from hydra_box.messages import Attention, ServiceStats, ServiceView, UpstreamView
+from hydra_box.types import EngineName, GpuCondition, GpuLoss, Histogram, MeasuredMemory, Severity
 from tests.cli.fake_box import a_service_view, an_instance_view
 from tests.exposition import Page, read
 from tests.machines import two_rtx_3090_one_half_occupied
@@ -21,6 +22,15 @@ _COUNTERS = {
 }
 ENGINE = EngineMetrics(**_COUNTERS)  # type: ignore[arg-type]
 """Which has every counter; no engine has all of them."""
+
+
+def an_alarm() -> Alarm:
+    return Alarm(
+        id="gpu.lost.GPU-9",
+        attention=Attention(message="GPU 9 is gone"),
+        severity=Severity.ERROR,
+        raised_at=1.0,
+    )
 
 
 def an_upstream() -> UpstreamView:
@@ -71,6 +81,7 @@ def scraped(services: int, instances: int) -> Scraped:
     return Scraped(
         started_at=1.0,
         machine=msgspec.structs.replace(machine, cpu_percent=5.0, lost_gpus=(lost,)),
+        alarms=(an_alarm(),),
         views=views,
         measured={view.id: measures.of(view.id) for view in views},
         keys=measures.by_key(),

@@ -49,11 +49,21 @@ def test_the_environment_overrules_the_file_and_the_file_the_defaults(paths: Pat
     )
 
 
+def test_a_list_is_one_in_the_file_and_has_commas_in_the_environment(paths: Paths) -> None:
+    _write(paths, 'allowed_hosts = ["box.lan", "llm.example"]\n')
+    assert load_settings(paths, {}).allowed_hosts == ("box.lan", "llm.example")
+    environ = {"HYDRA_BOX_ALLOWED_HOSTS": "box.lan, llm.example,"}
+    assert load_settings(paths, environ).allowed_hosts == ("box.lan", "llm.example")
+
+
 def test_every_setting_can_come_from_either(paths: Paths) -> None:
     values = {name: getattr(Settings(), name) for name in Settings.__struct_fields__}
-    environ = {f"HYDRA_BOX_{name.upper()}": str(value) for name, value in values.items()}
+    environ = {
+        f"HYDRA_BOX_{name.upper()}": ",".join(value) if isinstance(value, tuple) else str(value)
+        for name, value in values.items()
+    }
     assert load_settings(paths, environ) == Settings()
-    # What JSON says of a text, a number and a truth is TOML, too.
+    # What JSON says of a text, a number, a truth and a list is TOML, too.
     _write(paths, "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
     assert load_settings(paths, {}) == Settings()
 

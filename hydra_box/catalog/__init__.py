@@ -65,7 +65,7 @@ class Catalog:
             ConfigError: names the file, the line and the key that is wrong.
 
         """
-        owners = paths.home / "models.toml"
+        owners = paths.catalog
         return cls(_read(owners), hub=hub, shelf=shelf, owners=owners)
 
     @property

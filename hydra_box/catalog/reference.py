@@ -43,6 +43,25 @@ def is_repository(text: str) -> bool:
     return re.fullmatch(_REPOSITORY, text) is not None
 
 
+def at_revision(model: str, revision: str) -> str:
+    """The reference to another revision of the same model.
+
+    Raises:
+        InvalidRequest: it is no model of the hub, or no revision could be called that.
+    """
+    if not is_reference(model):
+        raise InvalidRequest(
+            f"{model} has no revisions",
+            hint="only a model that was deployed as hf:org/repo has",
+            param="revision",
+        )
+    named = parse(model)
+    file = "" if named.file is None else f":{named.file}"
+    reference = f"{PREFIX}{named.repository}{file}@{revision}"
+    parse(reference)
+    return reference
+
+
 def parse(model: str) -> HubReference:
     """Take a reference apart.
 

@@ -76,6 +76,7 @@ def deploy(
         upstreams=upstreams,
         idle_timeout_seconds=asked["idle_timeout"] or None,
         price=price_of(asked),
+        priority=asked["priority"] or 0,
         **wanted(asked),
     )
     with connect(options) as client:

@@ -24,6 +24,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("serve", "Run the daemon in the foreground."),
     "quickstart": ("quickstart", "Go from nothing to a first answer, on the demo model."),
     "status": ("status", "Show the box, its services and what needs attention."),
+    "restart": ("restart", "Replace the daemon by the one on the disk; the engines go on."),
     "gpus": ("gpus", "Show the GPUs, CPU, memory and disk of this machine."),
     "doctor": ("doctor", "Find what is wrong with this box, and what to do about it."),
     "models": ("models", "List the catalog; fetch, import, verify and remove models."),
@@ -41,6 +42,10 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "keys": ("keys", "Create, list, change, rotate and revoke API keys."),
     "usage": ("usage", "Show requests and tokens of each model or key, and over time."),
     "engines": ("engines", "List, install, verify, pin and remove engine runtimes."),
+    "backup": ("backup", "Write a backup of the whole box into one file."),
+    "restore": ("restore", "Put a backup in the place of this machine's state."),
+    "support-bundle": ("support_bundle", "Gather what helps to find a fault, without secrets."),
+    "systemd": ("systemd", "Let systemd start, watch and stop this box."),
 }
 """Verb to its module in ``hydra_box.cli`` (where the command has the verb's name) and its line."""
 
@@ -61,7 +66,7 @@ class Program(click.Group):
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"hydra_box.cli.{VERBS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(
@@ -71,7 +76,8 @@ class Program(click.Group):
     ) -> None:
         """The list of verbs, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+            # So wide as the usual verb: a longer one has its line below it.
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()], col_max=10)
 
 
 @click.group(

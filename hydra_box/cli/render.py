@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from hydra_box.cli.memory_bar import figure
 from hydra_box.cli.output import ago, style, table
 from hydra_box.messages import LOCAL_USER_NAME, InstanceView, ServiceView
+from hydra_box.shown.doing import doing
 from hydra_box.shown.numbers import duration
 from hydra_box.shown.spans import span
+from hydra_box.shown.text import harmless
 from hydra_box.types import EngineName, InstanceState, Runtime, ServiceStatus
 
 _COLOURS: dict[str, str] = {
@@ -30,7 +32,7 @@ def state(word: ServiceStatus | InstanceState) -> str:
 
 
 def services(views: Sequence[ServiceView]) -> str:
-    """One line a service, and below it its terms, where they are set."""
+    """One line a service; below it its terms, where they are set, and what it is doing."""
     if not views:
         return "no services yet; hydra-box deploy demo --cpu makes one"
     headers = (
@@ -52,15 +54,17 @@ def services(views: Sequence[ServiceView]) -> str:
         for view in views
     ]
     head, *lines = table(headers, rows, right=(2, 6, 7)).split("\n")
-    told = [(line, *_terms(view)) for line, view in zip(lines, views, strict=True)]
+    told = [(line, *_terms(view), *_doing(view)) for line, view in zip(lines, views, strict=True)]
     return "\n".join((head, *(line for lines in told for line in lines)))
 
 
 def _terms(view: ServiceView) -> Iterator[str]:
-    """Whose it is, if not the box's owner's, when it falls asleep, and what it costs."""
+    """Whose it is, if not the box's owner's, its priority, idle timeout and price."""
     terms = []
     if view.owner_name not in ("", LOCAL_USER_NAME):
         terms.append(f"of {view.owner_name}")
+    if view.priority:
+        terms.append(f"priority {view.priority}")
     if view.idle_timeout_seconds is not None:
         terms.append(f"sleeps after {span(view.idle_timeout_seconds)}")
     if view.price is not None:
@@ -70,6 +74,12 @@ def _terms(view: ServiceView) -> Iterator[str]:
         )
     if terms:
         yield style(f"  {'; '.join(terms)}", dim=True)
+
+
+def _doing(view: ServiceView) -> Iterator[str]:
+    """How far it is, if it is not complete and that is known."""
+    if told := doing(view):
+        yield style(f"  {harmless(told)}", fg="yellow")
 
 
 def _ready(view: ServiceView) -> str:

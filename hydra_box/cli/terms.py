@@ -1,4 +1,4 @@
-"""The terms of a service, as one types them: what it costs, and when it falls asleep."""
+"""The terms of a service, as one types them: its price, its idle timeout, its priority."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Terms(TypedDict):
     idle_timeout: float | None
     price_input: float | None
     price_output: float | None
+    priority: int | None
 
 
 class IdleTimeout(click.ParamType[float]):
@@ -74,5 +75,11 @@ _OPTIONS = (
     ),
     click.option(
         "--price-output", type=Finite(), metavar="Y", help="What a million answered tokens cost."
+    ),
+    click.option(
+        "--priority",
+        type=click.IntRange(0, 100),
+        metavar="N",
+        help="0 to 100: when many have to start, as after a boot, the highest comes first.",
     ),
 )

@@ -13,6 +13,7 @@ from hydra_box.cli.progress import Progress
 from hydra_box.client import Client
 from hydra_box.errors import Conflict, DownloadFailed, EngineError, NotFound
 from hydra_box.messages import DeployRequest, DownloadView, ServiceView
+from hydra_box.shown.doing import doing
 from hydra_box.shown.numbers import count, size
 from hydra_box.types import DownloadState, EngineName, InstanceState, ServiceStatus
 
@@ -175,7 +176,7 @@ def _ready(view: ServiceView) -> str:
 def _doing(view: ServiceView) -> str:
     if view.download is not None:
         return f"{view.name} {view.status}: {transfer_bar.line(view.download)}"
-    told = view.progress or view.reason
+    told = doing(view) or view.reason
     return f"{view.name} {view.status}: {_ready(view)} ready{f', {told}' if told else ''}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from hydra_box.client.backups import BackupCalls
 from hydra_box.client.box import BoxCalls
 from hydra_box.client.chat import ChatCalls
 from hydra_box.client.engines import EngineCalls
@@ -19,7 +20,15 @@ from hydra_box.connection import Connection
 
 
 class Client(
-    BoxCalls, ModelCalls, UpstreamCalls, UserCalls, KeyCalls, UsageCalls, EngineCalls, ChatCalls
+    BoxCalls,
+    ModelCalls,
+    UpstreamCalls,
+    UserCalls,
+    KeyCalls,
+    UsageCalls,
+    EngineCalls,
+    ChatCalls,
+    BackupCalls,
 ):
     """One box, over its UNIX socket or its URL; nothing is sent before the first call.
 

@@ -9,11 +9,10 @@ from hydra_box.client.base import (
     API,
     EVENTS_SILENCE_SECONDS,
     LIVE_SILENCE_SECONDS,
+    SLOW_ANSWER_SECONDS,
     Calls,
 )
-from hydra_box.messages import (
-    BoxStatus,
-)
+from hydra_box.messages import BoxStatus, RestartView
 from hydra_box.types import Event, Machine
 
 
@@ -23,6 +22,12 @@ class BoxCalls(Calls):
     def status(self) -> BoxStatus:
         """What the box is doing, and what needs attention."""
         return self._connection.call("GET", f"{API}/status", BoxStatus)
+
+    def restart(self) -> RestartView:
+        """Have the daemon hand over to another one in its place; the engines go on."""
+        return self._connection.call(
+            "POST", f"{API}/restart", RestartView, seconds=SLOW_ANSWER_SECONDS
+        )
 
     def machine(self) -> Machine:
         """What the machine has, and what of it is free."""

@@ -42,14 +42,19 @@ class EngineCalls(Calls):
             seconds=SLOW_ANSWER_SECONDS,
         )
 
-    def pin_engine(self, runtime_id: str) -> Runtime:
-        """Use this runtime of its engine and no other, for what is started from now on."""
+    def pin_engine(self, runtime_id: str, *, allow_downtime: bool = False) -> Runtime:
+        """Use this runtime of its engine and no other; what runs on another is replaced."""
+        allowed = {"allow_downtime": True} if allow_downtime else {}
         return self._connection.call(
-            "POST", f"{API}/engines/pin", Runtime, params={"runtime": runtime_id}
+            "POST",
+            f"{API}/engines/pin",
+            Runtime,
+            params={"runtime": runtime_id, **allowed},
+            seconds=SLOW_ANSWER_SECONDS,
         )
 
     def unpin_engine(self, runtime_id: str) -> Runtime:
-        """Let the box choose among the engine's runtimes again."""
+        """Let the box choose among the engine's runtimes again; what runs stays as it is."""
         return self._connection.call(
             "POST", f"{API}/engines/unpin", Runtime, params={"runtime": runtime_id}
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hydra_box.messages.attention import Attention
+from hydra_box.messages.backups import ArchiveManifest, ArchiveMember, BackupFile, Restored
 from hydra_box.messages.base import Request
-from hydra_box.messages.box import BoxStatus
+from hydra_box.messages.box import BoxStatus, RestartView, Successor
 from hydra_box.messages.engines import InstallEngineRequest, InstallProgress
 from hydra_box.messages.keys import (
     CreatedKey,
@@ -51,7 +52,10 @@ from hydra_box.messages.users import (
 
 __all__ = [
     "LOCAL_USER_NAME",
+    "ArchiveManifest",
+    "ArchiveMember",
     "Attention",
+    "BackupFile",
     "BoxStatus",
     "CreateKeyRequest",
     "CreateUserRequest",
@@ -74,6 +78,8 @@ __all__ = [
     "PullRequest",
     "RemovedModel",
     "Request",
+    "RestartView",
+    "Restored",
     "RotateKeyRequest",
     "ScaleRequest",
     "ServiceHistory",
@@ -82,6 +88,7 @@ __all__ = [
     "ServiceView",
     "ServicesUpdate",
     "StoredModelView",
+    "Successor",
     "UpstreamRequest",
     "UpstreamView",
     "UsageBy",

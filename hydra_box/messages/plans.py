@@ -77,3 +77,5 @@ class PlanView(Frozen, frozen=True, kw_only=True):
     """The correction that the estimate contains, if there is one."""
     missing: tuple[Shortfall, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    needs_downtime: bool = False
+    """An edit that ends the last serving instance before its successor can start."""

@@ -32,6 +32,8 @@ class DeployRequest(PlanRequest, frozen=True, kw_only=True):
     """Without a request for so long it falls asleep, and the next one wakes it; None: never."""
     price: Price | None = None
     """What its tokens cost; None: for a public service what the catalog says, if it does."""
+    priority: int = 0
+    """0 to 100: when many have to start, as after a boot, the highest comes first."""
 
 
 class ScaleRequest(Request, frozen=True, kw_only=True):
@@ -96,6 +98,9 @@ class ServiceView(Frozen, frozen=True, kw_only=True):
     """Why it is not RUNNING, when there is something to say."""
     progress: str | None = None
     """What it is doing while it deploys or scales."""
+    eta_seconds: float | None = None
+    """How long until the next of its instances serves, while it deploys or scales and that is
+    known."""
     download: DownloadView | None = None
     """What it waits for, if its model is still being fetched."""
     modality: Modality = Modality.TEXT
@@ -107,7 +112,10 @@ class ServiceView(Frozen, frozen=True, kw_only=True):
     """Nobody has called it for its idle timeout; the next request wakes it."""
     idle_timeout_seconds: float | None = None
     price: Price | None = None
+    priority: int = 0
     upstreams: tuple[UpstreamView, ...] = ()
+    rollout: str | None = None
+    """How far its instances are replaced by those that run as it now shall."""
 
 
 class EditRequest(Request, frozen=True, kw_only=True):
@@ -124,6 +132,12 @@ class EditRequest(Request, frozen=True, kw_only=True):
     idle_timeout_seconds: float | None = None
     """0: never asleep."""
     price: Price | None = None
+    priority: int | None = None
+    revision: str | None = None
+    """Of its model on the hub: a branch, a tag or a commit that is on this machine; ``main`` is the
+    newest."""
+    allow_downtime: bool = False
+    """It may be done where nothing would serve for a while, for lack of room for old and new."""
 
 
 class ServicesUpdate(Frozen, frozen=True, kw_only=True):

@@ -54,6 +54,9 @@ class Runtime(Frozen, frozen=True, kw_only=True):
     """Why it cannot be used, if it cannot."""
     pinned: bool = False
     """Its owner wants this one of its engine and no other."""
+    replaces: str | None = None
+    """The id of the one that instances ran on before it was pinned: kept until they serve on this
+    one, and pinned in its place if they never do."""
 
 
 class EngineOptions(Frozen, frozen=True, kw_only=True):

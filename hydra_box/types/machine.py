@@ -47,6 +47,10 @@ class Gpu(Frozen, frozen=True, kw_only=True):
     """It has no memory of its own (GB10): total and free are those of the machine's memory."""
     utilization_percent: int | None = None
     temperature_celsius: int | None = None
+    slowdown_celsius: int | None = None
+    """From here on it protects itself by being slower."""
+    power_brake: bool = False
+    """Whether the power supply tells it to be slower."""
     power_watts: float | None = None
     power_limit_watts: float | None = None
     compute_capability: tuple[int, int] | None = None

@@ -38,6 +38,21 @@ class Correction(Frozen, frozen=True, kw_only=True):
     updated_at: float
 
 
+class LoadTime(Frozen, frozen=True, kw_only=True):
+    """How long one way of running took to get ready, learned each time that one did."""
+
+    id: str
+    """``<engine>/<cpu or auto>/<path of the model>``."""
+    seconds: float
+    """From the beginning of its start to its first token."""
+    cold_bytes: int
+    """Of its weights, what had to come from the disk then."""
+    reading_seconds: float = 0.0
+    """How long that took; 0: nothing did."""
+    samples: int = 1
+    updated_at: float
+
+
 class Ask(Frozen, frozen=True, kw_only=True):
     """What a plan is asked for; None leaves the choice to the plan."""
 

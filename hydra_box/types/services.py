@@ -93,6 +93,8 @@ class Service(Frozen, frozen=True, kw_only=True):
     desired_instances: int
     on_cpu: bool = False
     """Its owner wants it on the CPU, whatever GPUs there are."""
+    on_gpu: bool = False
+    """It was planned on GPUs: when they are lost it waits for them, and never takes the CPU."""
     allows_code: bool = False
     """Its owner lets the model bring Python code, which the engine runs."""
     download_id: str | None = None
@@ -104,6 +106,9 @@ class Service(Frozen, frozen=True, kw_only=True):
     """0 to 100: after a start of the machine, services of a higher one come back first."""
     previous: Way | None = None
     """What an edit replaced: kept until the new way has served, gone back to if it never does."""
+    makes_room: bool = False
+    """Of its instances that are replaced each ends before its successor starts, because there is
+    no room for both."""
     desired_state: DesiredState
     created_at: float
 
@@ -132,7 +137,8 @@ class Instance(Frozen, frozen=True, kw_only=True):
     created_at: float
     pid: int | None = None
     process_created_at: float | None = None
-    """The process's own start time; with the pid it names the process for good."""
+    """Seconds from the machine's boot to the start of its process; with the pid it names it for good,
+    whatever is done to the clock."""
     runtime_id: str | None = None
     way: Way | None = None
     """As its service was when its process was started; None: it never had one."""

@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 from api.app import create_app
 from api.trust import Trusted
-from hydra_box import daemon
 from hydra_box.assembly import assemble
 from hydra_box.box import Box
 from hydra_box.catalog import DEMO_MODEL
 from hydra_box.client import Client
 from hydra_box.config import Settings, resolve_paths
+from hydra_box.ending import finish
 from hydra_box.engines import DISTRIBUTIONS, ENGINES
 from hydra_box.engines.build_llama_cpp import build
 from hydra_box.engines.install_llama_cpp import Builder
@@ -107,7 +107,7 @@ class LiveBox:
                 ):
                     self._started.set_result(None)
                     await self._stop.wait()
-                    await daemon.finish(box, supervisor)
+                    await finish(box, supervisor)
 
     async def _with_builder(self, box: Box) -> Box:
         if self._builder is build:

@@ -43,6 +43,8 @@ def test_it_has_both_apis(document: Json) -> None:
         "GET /v1/models",
         "GET /v1/models/{id}",
         "GET /api/v1/status",
+        "POST /api/v1/restart",
+        "GET /api/v1/backup",
         "GET /api/v1/machine",
         "GET /api/v1/machine/live",
         "GET /metrics",

@@ -10,7 +10,14 @@ import pytest
 
 from hydra_box.cli.asked import absolute
 from hydra_box.errors import Conflict, EngineUnavailable, NotFound, StateError, Unauthenticated
-from hydra_box.messages import Attention, CreatedKey, CreateKeyRequest, InstallProgress, KeyView
+from hydra_box.messages import (
+    Attention,
+    CreatedKey,
+    CreateKeyRequest,
+    EditRequest,
+    InstallProgress,
+    KeyView,
+)
 from hydra_box.types import (
     Accelerator,
     EngineName,
@@ -140,7 +147,7 @@ def test_deploy_sends_what_was_asked_for(ask: Cli, fake: FakeBox) -> None:
     service = ("--name", "a", "--public")
     size = ("--instances", "2", "--context-length", "512", "--concurrency", "8")
     how = ("--engine", "llama.cpp", "--quantization", "Q8_0", "--cpu")
-    terms = ("--user", "anna", "--idle-timeout", "15m", "--price-input", "0.5")
+    terms = ("--user", "anna", "--idle-timeout", "15m", "--priority", "7", "--price-input", "0.5")
     shown = ask("deploy", "demo", *service, *size, *how, *terms, "--price-output", "1")
     assert shown.status == 0
     assert "DEPLOYING" in shown.out
@@ -161,6 +168,7 @@ def test_deploy_sends_what_was_asked_for(ask: Cli, fake: FakeBox) -> None:
         "upstreams": [],
         "idle_timeout_seconds": 900.0,
         "price": {"input_per_million": 0.5, "output_per_million": 1.0},
+        "priority": 7,
     }
 
 
@@ -206,17 +214,18 @@ def test_edit(ask: Cli, fake: FakeBox) -> None:
     assert ask("edit", "a", *words, "--json").json == plain(view)
     assert ask("edit", "a", "--idle-timeout", "never").status == 0
     assert ask("edit", "a", "--price-input", "1", "--price-output", "2").status == 0
-    nothing = dict.fromkeys(
-        ("context_length", "concurrency", "engine", "quantization", "device", "price")
-    ) | {"idle_timeout_seconds": None}
+    assert ask("edit", "a", "--priority", "0").status == 0
+    nothing = plain(EditRequest())
     assert fake.bodies(request) == [
         nothing | {"context_length": 512},
         nothing | {"concurrency": 8, "engine": "vllm", "quantization": "AWQ", "device": "auto"},
         nothing | {"idle_timeout_seconds": 0.0},
         nothing | {"price": {"input_per_million": 1.0, "output_per_million": 2.0}},
+        nothing | {"priority": 0},
     ]
     no_price = ("--price-input", "nan", "--price-output", "1")
-    for half in (("--price-input", "1"), no_price, ("--idle-timeout", "0s"), ()):
+    too_high = ("--priority", "101")
+    for half in (("--price-input", "1"), no_price, too_high, ("--idle-timeout", "0s"), ()):
         assert ask("edit", "a", *half).status == 2
 
 

@@ -224,13 +224,27 @@ def test_asleep_it_can_be_stopped_started_and_deleted(start_box: StartBox) -> No
     eventually(lambda: not client.services(), what="it is gone")
 
 
-def test_after_a_restart_of_the_daemon_it_is_awake(start_box: StartBox) -> None:
-    drowsy = Drowsy(start_box())
-    eventually(drowsy.asleep, what="it is asleep")
+async def test_after_a_restart_of_the_daemon_it_sleeps_on_until_it_is_called(
+    start_box: StartBox,
+) -> None:
+    drowsy = await asyncio.to_thread(Drowsy, start_box())
+    await until(drowsy.asleep, "it is asleep")
     assert drowsy.box.stop() == 0
-    again = start_box()
-    view = again.wait_running("drowsy")
+    drowsy.box = start_box()
+    view = drowsy.now
     assert view.idle_timeout_seconds == IDLE_SECONDS
+    assert view.asleep
+    assert view.instances == ()
+    status, _, body = await drowsy.ask()
+    assert status == 200, body
+
+
+def test_one_that_was_called_lately_is_awake_after_a_restart(start_box: StartBox) -> None:
+    drowsy = Drowsy(start_box(), idle_timeout_seconds=3600.0)
+    assert drowsy.box.stop() == 0
+    view = start_box().wait_running("drowsy")
+    assert not view.asleep
+    assert view.ready_instances == 1
 
 
 async def test_requests_in_the_moment_of_falling_asleep_are_answered(

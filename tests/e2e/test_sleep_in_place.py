@@ -14,6 +14,7 @@ import pytest
 from hydra_box.messages import DeployRequest, EditRequest, InstanceView
 from hydra_box.types import EngineName, InstanceState, Scope, ServiceStatus
 from tests.boxes import RunningBox
+from tests.e2e.commands import run_json
 from tests.e2e.streams import chat, read_whole
 from tests.fakes.nvml_machine import FakeNvml
 from tests.fakes.vllm import install_as_built
@@ -111,6 +112,18 @@ async def test_its_process_stays_and_gives_the_gpu_back(start: Start) -> None:
     # And again: each time it is the same process.
     assert (await sleeper.state(S.ASLEEP)).pid == asleep.pid
     assert (await sleeper.ask())[0] == 200
+
+
+async def test_the_next_daemon_lets_it_sleep_on_and_can_wake_it(start: Start) -> None:
+    sleeper = await asyncio.to_thread(start)
+    asleep = await sleeper.state(S.ASLEEP)
+    done = await asyncio.to_thread(run_json, sleeper.box, "restart", "--wait")
+    assert done["engine_pids"] == [asleep.pid]
+    view = sleeper.box.client.service("sleeper")
+    assert (view.status, view.asleep) == (ServiceStatus.RUNNING, True)
+    assert [(one.pid, one.state) for one in view.instances] == [(asleep.pid, S.ASLEEP)]
+    assert (await sleeper.ask())[0] == 200
+    assert (await sleeper.state(S.READY)).pid == asleep.pid
 
 
 async def test_when_others_have_taken_its_memory_it_says_so_and_tries_on(start: Start) -> None:

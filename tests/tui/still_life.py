@@ -165,6 +165,7 @@ def services() -> tuple[ServiceView, ...]:
                 ),
             ),
             progress="starting: loading weights, 62 %",
+            eta_seconds=41.0,
             stats=ServiceStats(
                 requests=77, requests_in_flight=8, requests_queued=3, tokens_per_second=38.4
             ),
