@@ -20,6 +20,8 @@ from hydra_box.errors import InvalidRequest, NotFound
 from hydra_box.messages import ArchiveManifest, ArchiveMember
 from hydra_box.types import Frozen
 
+ANOTHER: Final = "give a file of hydra-box backup; hydra-box restore --list has the box's own"
+
 _MANIFEST_LIMIT_BYTES: Final = 1024 * 1024
 _BROKEN: Final = (tarfile.TarError, EOFError, zlib.error, msgspec.DecodeError)
 
@@ -125,10 +127,12 @@ def opened(file: Path) -> Iterator[OpenArchive]:
         raise NotFound(f"{error.filename} does not exist", param="file") from error
     except InvalidRequest as error:
         raise InvalidRequest(
-            f"{file} is no whole backup: {error.message}", hint=error.hint, param="file"
+            f"{file} is no whole backup: {error.message}", hint=error.hint or ANOTHER, param="file"
         ) from error
     except (*_BROKEN, OSError, ValueError) as error:
-        raise InvalidRequest(f"{file} is no whole backup: {error}", param="file") from error
+        raise InvalidRequest(
+            f"{file} is no whole backup: {error}", hint=ANOTHER, param="file"
+        ) from error
 
 
 def _is_gzip(file: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from hydra_box.alarms import Alarms
@@ -19,7 +19,7 @@ from hydra_box.downloads import Downloads
 from hydra_box.engines import DIALECTS, ENGINES
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.engines.sleeping import SLEEP_MODES
-from hydra_box.errors import DiskFull
+from hydra_box.errors import DiskFull, HydraError
 from hydra_box.events import EventBus
 from hydra_box.gateway.admission import Admission
 from hydra_box.gateway.measures import Measures
@@ -51,6 +51,7 @@ from hydra_box.sources import Sources
 from hydra_box.store import Store
 from hydra_box.store.room import give_room
 from hydra_box.supervisor import Supervisor
+from hydra_box.tls import find_tls_files
 from hydra_box.transfers import Transfers
 from hydra_box.types import Download, Service
 from hydra_box.upstreams import UpstreamKeys, Upstreams
@@ -212,6 +213,7 @@ async def assemble(
             ),
             settings,
             engines=ENGINES,
+            tls_files=find_tls_files(settings, environ),
             places={
                 "the state directory": paths.home,
                 "the models": cache_directory(environ, settings.model_directory, paths.home),
@@ -219,7 +221,7 @@ async def assemble(
         )
         # The last one closes first, and what one fails at does not keep the others from it.
         for close in (usage.close, pool.close, journal.close, upstreams.close, keys.flush):
-            closing.push_async_callback(close)
+            closing.push_async_callback(_close, close)
         yield (
             Box(
                 settings=settings,
@@ -230,7 +232,7 @@ async def assemble(
                 store=store,
                 events=events,
                 alarms=alarms,
-                handover=Handover(journal.record, environ),
+                handover=Handover(journal.record, environ, settings.address),
                 backups=Backups(paths, settings, alarms, recovered=store.recovered),
                 catalog=catalog,
                 users=users,
@@ -269,6 +271,14 @@ async def assemble(
             ),
             supervisor,
         )
+
+
+async def _close(close: Callable[[], Awaitable[None]]) -> None:
+    """End a room; a store that cannot be written keeps no daemon from being followed by another."""
+    try:
+        await close()
+    except HydraError as error:
+        log.error("not everything was stored at the end: %s", error.message)
 
 
 async def _open_store(paths: Paths) -> Store:

@@ -19,6 +19,7 @@ from hydra_box.config import Paths, Settings
 from hydra_box.disk import free_bytes, require_room
 from hydra_box.errors import DamagedState, HydraError
 from hydra_box.store import backup
+from hydra_box.store.database import translated
 from hydra_box.store.recovery import Recovered
 from hydra_box.store.room import keep_room
 from hydra_box.types import Severity
@@ -86,7 +87,6 @@ class Backups:
         try:
             await self.make()
         except HydraError as error:
-            log.error("no backup was made: %s", error.message)
             damaged = isinstance(error, DamagedState)
             self._alarms.raise_(
                 DAMAGED if damaged else FAILED,
@@ -113,6 +113,10 @@ class Backups:
             return await asyncio.to_thread(self._make)
 
     def _make(self) -> Path:
+        with translated(self._paths.backups):
+            return self._copy()
+
+    def _copy(self) -> Path:
         require_room(
             "the backup of the database",
             self._paths.backups,

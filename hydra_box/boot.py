@@ -178,7 +178,7 @@ class Boot:
         if loaded:
             limit, doing = min(limit, LOADED_STALL_SECONDS), "when asked whether it still serves"
         while not await self._probe(engine, launch, limit):
-            work = _work_done(process.pid, log_path)
+            work = await asyncio.to_thread(_work_done, process.pid, log_path)
             if work > seen:
                 seen, seen_at = work, self._monotonic()
             elif self._monotonic() - seen_at > limit:
@@ -216,7 +216,7 @@ def _make_anew(directory: Path) -> None:
 
 
 def _work_done(pid: int, log_path: Path) -> float:
-    """A number that grows while an engine works: CPU seconds, bytes read, bytes logged.
+    """A number that grows while an engine works: CPU seconds, bytes read, bytes logged. Blocking.
 
     Its workers count: vLLM's first process only waits for them.
     """

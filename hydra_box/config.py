@@ -128,6 +128,11 @@ class Settings(Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metrics_per_key: bool = False
     """Whether /metrics has a series for each key, also when it is not asked for them."""
 
+    @property
+    def address(self) -> str:
+        """Host and port in one, to compare."""
+        return f"{self.host} {self.port}"
+
 
 class Paths(Frozen, frozen=True, kw_only=True):
     """Where everything lives."""

@@ -236,13 +236,19 @@ def _no_daemon(where: str, error: Exception) -> DaemonUnreachable:
         )
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return DaemonUnreachable(
-            f"{where} shows a certificate that is not trusted here: {error}",
+            f"{where} shows a certificate that is not trusted here: {_tls_fault(error)}",
             hint="SSL_CERT_FILE=FILE names the authority that signed it, or the certificate itself",
         )
     why = (isinstance(error, OSError) and error.strerror) or str(error)
     return DaemonUnreachable(
         f"no daemon answers at {where}: {why}", hint="start one with: hydra-box serve"
     )
+
+
+def _tls_fault(error: Exception) -> str:
+    """``self-signed certificate``, of all that OpenSSL says around it."""
+    told = str(error).partition("certificate verify failed: ")[2] or str(error)
+    return told.partition(" (_ssl.c")[0]
 
 
 def error_of(body: ErrorBody, retry_after_seconds: int | None = None) -> HydraError:

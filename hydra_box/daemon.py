@@ -19,9 +19,11 @@ from api.app import create_app
 from api.cors import with_cors
 from api.trust import Trusted
 from hydra_box import __version__, precheck
+from hydra_box.alarms import Alarms
 from hydra_box.assembly import assemble
 from hydra_box.box import Box
 from hydra_box.config import Paths, Settings, load_settings, resolve_paths
+from hydra_box.descriptors import take_descriptors
 from hydra_box.ending import finish, leave, let_finish
 from hydra_box.errors import HydraError
 from hydra_box.exposure import is_loopback, refuse_open_bind
@@ -36,6 +38,7 @@ from hydra_box.systemd.heartbeat import describe, heartbeat
 from hydra_box.systemd.journal_log import set_up_logging
 from hydra_box.systemd.notify import Notifier
 from hydra_box.tls import open_tls
+from hydra_box.types import Severity
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,8 @@ def run(
     collect_children()
     os.umask(0o077)
     paths, settings = _read(host, port, tls_certificate, tls_key)
+    if warning := take_descriptors(settings.connection_limit):
+        log.warning("%s", warning)
     paths.create()
     with (
         lock(paths, held) as held,
@@ -90,7 +95,7 @@ def run(
 def check(
     host: str | None, port: int | None, tls_certificate: str | None, tls_key: str | None
 ) -> str:
-    """See whether ``run`` would start, but for its lock and its port; nothing is changed.
+    """See whether ``run`` would start, but for its lock; nothing is changed.
 
     Returns:
         The version that would.
@@ -214,24 +219,38 @@ async def _until(failed: asyncio.Future[None], *asked: Coroutine[Any, Any, Any])
 @asynccontextmanager
 async def _background(box: Box) -> AsyncIterator[None]:
     """What goes on beside the requests, for as long as the block runs."""
-    works = (
-        box.runtimes.verify_new(),
-        _flush_keys(box.keys),
-        box.sampler.run(),
-        box.watching.run(),
-        box.pool.keep_rates(),
-        box.history.run(),
-        box.usage.keep_tidy(),
-        box.backups.run(),
-        box.energy.run(),
-    )
-    tasks = [asyncio.create_task(work) for work in works]
+    works = {
+        "the trial of the engines": box.runtimes.verify_new(),
+        "noting when keys were used": _flush_keys(box.keys),
+        "looking at the machine": box.sampler.run(),
+        "watching": box.watching.run(),
+        "counting tokens by the second": box.pool.keep_rates(),
+        "the history of the services": box.history.run(),
+        "adding up old usage": box.usage.keep_tidy(),
+        "making backups": box.backups.run(),
+        "measuring energy": box.energy.run(),
+    }
+    tasks = [asyncio.create_task(_do(what, work, box.alarms)) for what, work in works.items()]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _do(what: str, work: Coroutine[Any, Any, None], alarms: Alarms) -> None:
+    """Do it; should it break, the box goes on without it and says so."""
+    try:
+        await work
+    except Exception as error:
+        log.exception("%s broke", what)
+        alarms.raise_(
+            f"background.{what}",
+            f"{what} has failed, and is not done any more: {error!r}",
+            hint="hydra-box restart begins it again; hydra-box support-bundle has the details",
+            severity=Severity.ERROR,
+        )
 
 
 async def _flush_keys(keys: KeyRing) -> None:

@@ -15,6 +15,7 @@ from hydra_box.config import Paths
 from hydra_box.doctor_local import ERROR, INFO, WARNING, finding
 from hydra_box.errors import HydraError
 from hydra_box.plan.words import counted
+from hydra_box.shown.numbers import duration, size
 from hydra_box.store.backup import LOG_SUFFIXES, backups_in, moment
 from hydra_box.store.database import BUSY_TIMEOUT_SECONDS, require_whole, translated
 from hydra_box.store.migrations import applied, refuse_newer
@@ -43,8 +44,7 @@ def check_database(paths: Paths, *, running: bool) -> tuple[list[Finding], float
         text = f"{path} cannot be looked at: {error.strerror}"
         hint = f"run doctor as the user who owns {paths.home}"
         return [finding(CHECK, ERROR, text, hint)], None
-    size = path.stat().st_size / 1024**2
-    whole = finding(CHECK, INFO, f"{path} is whole, {size:.1f} MiB")
+    whole = finding(CHECK, INFO, f"{path} is whole, {size(path.stat().st_size)}")
     return [whole, *_left(paths), _backups(paths, running=running)], newest
 
 
@@ -95,7 +95,7 @@ def _backups(paths: Paths, *, running: bool) -> Finding:
             return finding(check, WARNING, text, "hydra-box backup FILE makes one now")
         return finding(check, INFO, text)
     age = time.time() - moment(found[0].name)
-    shown = f"{counted(len(found), 'backup')}, the newest {max(0.0, age) / 3600:.1f} h old"
+    shown = f"{counted(len(found), 'backup')}, the newest {duration(age)} old"
     if running and age > OLD_BACKUP_SECONDS:
         hint = "hydra-box status says why there is none of today; hydra-box backup FILE makes one"
         return finding(check, WARNING, shown, hint)

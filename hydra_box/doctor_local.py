@@ -147,10 +147,11 @@ def check_leftovers(processes: Mapping[psutil.Process, str], box: BoxStatus | No
     }
     if not left:
         return finding("leftovers", INFO, "no engine process without a daemon")
+    processes_left = "1 engine process" if len(left) == 1 else f"{len(left)} engine processes"
     named = ", ".join(f"{pid} ({instance_id})" for pid, instance_id in left.items())
     kill = f"kill {' '.join(map(str, left))}"
     hint = kill if box else f"hydra-box serve takes over those that serve; or: {kill}"
-    text = f"{len(left)} engine processes without a daemon: {named}"
+    text = f"{processes_left} without a daemon: {named}"
     return finding("leftovers", ERROR, text, hint)
 
 

@@ -8,9 +8,19 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from hydra_box.errors import ConfigError
 from hydra_box.messages import KeyView
+
+
+class Terms(NamedTuple):
+    """What says of a key whether it opens anything, where that is all that is known of it."""
+
+    revoked_at: float | None
+    disabled_at: float | None
+    owner_disabled_at: float | None
+    expires_at: float | None
 
 
 def is_loopback(host: str) -> bool:
@@ -21,14 +31,14 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback
 
 
-def opens(key: KeyView, now: float) -> bool:
+def opens(key: KeyView | Terms, now: float) -> bool:
     """Whether a key, or its user, still opens anything."""
     if key.revoked_at is not None or key.disabled_at is not None:
         return False
     return key.owner_disabled_at is None and (key.expires_at is None or key.expires_at > now)
 
 
-def refuse_open_bind(hosts: Iterable[str], keys: Iterable[KeyView], now: float) -> None:
+def refuse_open_bind(hosts: Iterable[str], keys: Iterable[KeyView | Terms], now: float) -> None:
     """Nobody opens a box to the network before there is a key to its door.
 
     Args:

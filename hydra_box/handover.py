@@ -28,6 +28,8 @@ from hydra_box.types import ErrorBody, Severity
 log = logging.getLogger(__name__)
 
 LOCK_VARIABLE = "HYDRA_BOX_LOCK_FD"
+KEPT_VARIABLE = "HYDRA_BOX_KEPT_ADDRESS"
+"""Where the endpoint is: the program that is tried may keep that, and has to open any other."""
 TRIAL_SECONDS = 60.0
 LAST_WORDS_CHARACTERS = 500
 
@@ -39,10 +41,10 @@ _DEADLY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Handover:
     """Whether the daemon is to hand over to the program on the disk, which is tried before."""
 
-    def __init__(self, record: Record, environ: Mapping[str, str]) -> None:
+    def __init__(self, record: Record, environ: Mapping[str, str], address: str = "") -> None:
         self.asked = asyncio.Event()
         self._record = record
-        self._environ = environ
+        self._environ = {**environ, KEPT_VARIABLE: address}
         self._trying = asyncio.Lock()
         self._asking: asyncio.Task[None] | None = None
 
@@ -133,9 +135,13 @@ async def _try_program(environ: Mapping[str, str]) -> None:
     Raises:
         Conflict: it does not; in its own words.
     """
-    trial = await asyncio.create_subprocess_exec(
-        *program(), "--check", "--json", stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=dict(environ)
-    )
+    command = (*program(), "--check", "--json")
+    try:
+        trial = await asyncio.create_subprocess_exec(
+            *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=dict(environ)
+        )
+    except OSError as error:
+        raise _refusal(f"{command[0]} cannot be run: {error.strerror}") from error
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
             output, errors = await trial.communicate()

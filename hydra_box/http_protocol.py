@@ -228,7 +228,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         error = InvalidRequest(
-            f"{what} took more than {seconds:g} seconds",
+            f"{what} took more than {seconds:g} s",
             hint="send it at once, or raise head_timeout_seconds or body_timeout_seconds",
         )
         self._refusal = (408, error)

@@ -20,6 +20,8 @@ class Instances:
         self._store = store
         self._journal = journal
         self._rows: dict[str, Instance] = {}
+        self._unwritten: set[str] = set()
+        """Ids of those for which a write waits already: it will write what is true by then."""
         self.changed = asyncio.Event()
 
     async def left(self) -> tuple[Instance, ...]:
@@ -37,7 +39,7 @@ class Instances:
 
     def drop(self, instance_id: str) -> None:
         """Remove the row of an instance that does not go on."""
-        self._journal.enqueue(lambda: self._store.delete_instance(instance_id))
+        self._write_later(instance_id)
 
     async def delete_service(self, service_id: str) -> None:
         """Remove the row of a service, to which rows of instances belong."""
@@ -74,12 +76,26 @@ class Instances:
     def save(self, instance: Instance) -> Instance:
         """Insert an instance, or replace the one of its id."""
         self._rows[instance.id] = instance
-        self._journal.enqueue(lambda: self._store.save_instance(instance))
+        self._write_later(instance.id)
         self.changed.set()
         return instance
 
     def forget(self, instance_id: str) -> None:
         """Remove an instance that is over."""
         del self._rows[instance_id]
-        self._journal.enqueue(lambda: self._store.delete_instance(instance_id))
+        self._write_later(instance_id)
         self.changed.set()
+
+    def _write_later(self, instance_id: str) -> None:
+        """Have the row written, once however often it changes until then."""
+        if instance_id not in self._unwritten:
+            self._unwritten.add(instance_id)
+            self._journal.enqueue(lambda: self._write(instance_id))
+
+    async def _write(self, instance_id: str) -> None:
+        # What changes from now on needs another write; and one that is refused is tried again.
+        self._unwritten.discard(instance_id)
+        if (instance := self._rows.get(instance_id)) is None:
+            await self._store.delete_instance(instance_id)
+        else:
+            await self._store.save_instance(instance)

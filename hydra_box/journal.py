@@ -172,7 +172,8 @@ class Journal:
                 self._waiting.appendleft(write)
                 await self._refused(error)
                 continue
-            except HydraError:
+            except Exception:
+                # Whatever it is: without this task nothing would be stored any more.
                 log.exception("a write to the store failed")
             self._accepted()
         self._settled.set()

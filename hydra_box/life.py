@@ -17,6 +17,7 @@ from hydra_box.gateway.pool import Pool
 from hydra_box.instances import Instances
 from hydra_box.journal import Journal
 from hydra_box.plan.lifecycle import after_death
+from hydra_box.plan.words import counted
 from hydra_box.process import EngineProcess, read_last_process
 from hydra_box.running import STOP_GRACE_SECONDS, Running, while_alive
 from hydra_box.types import (
@@ -100,7 +101,7 @@ class Lives:
             exit, reason = await self._run(instance_id, service, placement, begun_at)
         except DoesNotFit as error:
             reason, had_room = _one_line(error), False
-        except HydraError as error:
+        except (HydraError, OSError) as error:
             reason = _one_line(error)
         await self._over(instance_id, service, exit, reason, had_room=had_room)
 
@@ -175,7 +176,7 @@ class Lives:
         reason = None
         try:
             await while_alive(running.process, self.settle(running))
-        except HydraError as error:
+        except (HydraError, OSError) as error:
             reason = _one_line(error)
             await running.process.stop(STOP_GRACE_SECONDS)
         exit = await running.process.wait()
@@ -230,7 +231,7 @@ class Lives:
             self._journal.record(
                 "plan.corrected",
                 f"estimates for {correction.id} are multiplied by {correction.factor:.2f} "
-                f"(measured {correction.samples} times)",
+                f"(measured {counted(correction.samples, 'time')})",
                 service=service,
                 instance_id=ready.id,
             )
@@ -274,5 +275,11 @@ class Lives:
         )
 
 
-def _one_line(error: HydraError) -> str:
+def _one_line(error: HydraError | OSError) -> str:
+    """What went wrong; an ``OSError`` is of the machine, which had no descriptor or disk to give.
+
+    It ends this start, and neither the daemon nor the other engines.
+    """
+    if isinstance(error, OSError):
+        return f"the machine did not let it: {error}"
     return error.message if error.hint is None else f"{error.message}; hint: {error.hint}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra_box.corrections import Corrections
 from hydra_box.engines.choice import version_numbers
 from hydra_box.engines.runtimes import RuntimeManager
-from hydra_box.errors import DoesNotFit, EngineUnavailable
+from hydra_box.errors import DoesNotFit, EngineUnavailable, StateError
 from hydra_box.measure import claims
 from hydra_box.modalities import Modalities
 from hydra_box.models.facts import read_facts
@@ -70,9 +70,17 @@ class Placer:
         """What there is now, and what each of these instances holds of it.
 
         With ``without``, the id of a service: as if its instances were gone.
+
+        Raises:
+            StateError: the kernel does not tell.
         """
-        machine = await self._sampler.fresh()
-        held = await asyncio.to_thread(claims, tuple(instances), machine)
+        try:
+            machine = await self._sampler.fresh()
+            held = await asyncio.to_thread(claims, tuple(instances), machine)
+        except OSError as error:
+            raise StateError(
+                f"the machine could not be looked at: {error}", hint="hydra-box doctor looks too"
+            ) from error
         if without is not None:
             machine, held = without_service(machine, held, without)
         return Situation(

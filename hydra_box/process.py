@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +64,12 @@ class EngineProcess:
 
     def _on_exit(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)
-        exit = self._collect()
+        try:
+            exit = self._collect()
+        except OSError as error:
+            # Whatever cannot be looked at: it has ended, and somebody waits to start it again.
+            log.warning("how pid %d ended is not known: %s", self.pid, error)
+            exit = ProcessExit()
         os.close(self._pidfd)
         self._ended.set_result(exit)
 
@@ -89,6 +95,9 @@ class EngineProcess:
     def let_go(self) -> None:
         """Follow it no longer; it goes on, and nobody is told of its end."""
         asyncio.get_running_loop().remove_reader(self._pidfd)
+        with contextlib.suppress(ChildProcessError):
+            # One that has ended already is collected: nobody else waits for it.
+            os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         os.close(self._pidfd)
 
     @property
@@ -203,13 +212,17 @@ def find_leftovers(home: Path) -> Iterator[psutil.Process]:
 
 
 def read_tail(path: Path, limit_bytes: int = 16_384) -> str:
-    """The last part of a log; empty when there is none."""
+    """The last part of a log; empty when there is none, or none that can be read."""
     try:
-        with path.open("rb") as log:
-            log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - limit_bytes))
-            return log.read(limit_bytes).decode(errors="replace")
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - limit_bytes))
+            return file.read(limit_bytes).decode(errors="replace")
     except FileNotFoundError:
+        return ""
+    except OSError as error:
+        # What it says explains other faults, and must not add one to them.
+        log.warning("%s cannot be read: %s", path, error.strerror)
         return ""
 
 
@@ -232,7 +245,7 @@ def rotate(path: Path, limit_bytes: int) -> bool:
             return False
         older = path.with_name(path.name + ".1")
         try:
-            older.write_bytes(read_tail(path, limit_bytes).encode())
+            _copy_tail(path, older, limit_bytes)
         except OSError as error:
             # On a full disk the room that emptying it makes is worth more than the copy.
             log.warning("%s is emptied without a copy: %s", path.name, error.strerror)
@@ -241,3 +254,10 @@ def rotate(path: Path, limit_bytes: int) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _copy_tail(path: Path, target: Path, limit_bytes: int) -> None:
+    """Piece by piece: what a thread has once held, the allocator keeps for it."""
+    with path.open("rb") as source, target.open("wb") as copy:
+        source.seek(max(0, path.stat().st_size - limit_bytes))
+        shutil.copyfileobj(source, copy)

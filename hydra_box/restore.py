@@ -7,7 +7,7 @@ it is, and how much of its weights each one will have to read from a disk.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -29,6 +29,8 @@ from hydra_box.plan.restore import (
 )
 from hydra_box.plan.ways import way_of
 from hydra_box.types import Instance, InstanceState, Service, Way
+
+log = logging.getLogger(__name__)
 
 S = InstanceState
 
@@ -122,12 +124,17 @@ class Restore:
         """Ask the kernel; on a disk that does not answer, what was known last has to do."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(asyncio.to_thread(_look, paths, pids))
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(LOOK_LIMIT_SECONDS):
                 weights, read = await asyncio.shield(self._looking)
-                self._weights |= weights
-                for instance_id, read_bytes in read.items():
-                    self._note_read(instance_id, read_bytes)
+        except TimeoutError:
+            return
+        except OSError as error:
+            log.warning("what engines read could not be looked at: %s", error)
+            return
+        self._weights |= weights
+        for instance_id, read_bytes in read.items():
+            self._note_read(instance_id, read_bytes)
 
     def _note_read(self, instance_id: str, read_bytes: int) -> None:
         begun = self._under_way.get(instance_id)

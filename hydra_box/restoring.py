@@ -16,7 +16,7 @@ from typing import Final
 from hydra_box import archive, archive_reading
 from hydra_box.config import Paths
 from hydra_box.disk import require_room
-from hydra_box.errors import Conflict, NotFound
+from hydra_box.errors import Conflict, InvalidRequest, NotFound
 from hydra_box.messages import BackupFile, Restored
 from hydra_box.sockets import lock
 from hydra_box.store import backup
@@ -75,7 +75,7 @@ def _restore(paths: Paths, file: Path, at: float) -> Restored:
         migrations = backup.check(database)
         refuse_newer(migrations, file)
         _forget_instances(database)
-        aside = paths.backups / f"before-restore-{backup.stamp(at)}"
+        aside = backup.free_name(paths.backups / f"before-restore-{backup.stamp(at)}")
         aside.mkdir(mode=0o700)
         members = _members(staging)
         _link_aside(paths, aside, whole=created_at is not None)
@@ -93,6 +93,8 @@ def _unpack(file: Path, staging: Path) -> float | None:
     """The backup's files, checked; when it was made, unless it is a database alone."""
     if not file.exists():
         raise NotFound(f"{file} does not exist", param="file")
+    if not file.is_file():
+        raise InvalidRequest(f"{file} is no file", hint=archive_reading.ANOTHER, param="file")
     if _is_database(file):
         backup.copy(file, staging / archive.DATABASE)
         return None

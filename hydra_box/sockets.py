@@ -79,7 +79,10 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
                     f"port {port} on {host} is taken{_taken_by(port)}",
                     hint="choose another with --port; HYDRA_BOX_PORT sets it for good",
                 ) from error
-            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+            raise ConfigError(
+                f"cannot listen on {host}:{port}: {error.strerror}",
+                hint="host is an address of this machine: 127.0.0.1 for itself, 0.0.0.0 for all",
+            ) from error
         yield listener
 
 

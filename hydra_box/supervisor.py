@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra_box.adoption import Adoption
+from hydra_box.errors import HydraError
 from hydra_box.gateway.pool import Pool
 from hydra_box.instance_files import InstanceFiles
 from hydra_box.instances import Instances
@@ -23,21 +25,15 @@ from hydra_box.plan import reconcile as plan
 from hydra_box.plan.lifecycle import HAS_PROCESS
 from hydra_box.plan.restore import waits_for
 from hydra_box.plan.sleep import Sleep, seconds_to_sleep, sleeps_in_place
-from hydra_box.plan.status import service_reason, service_status
-from hydra_box.plan.upstream_health import Health, upstreams_reason
-from hydra_box.plan.ways import Pins, outdated
+from hydra_box.plan.upstream_health import Health
+from hydra_box.plan.ways import Pins
 from hydra_box.restore import Restore
 from hydra_box.sleepers import Sleepers
+from hydra_box.statuses import Statuses
 from hydra_box.steps import Steps
-from hydra_box.types import (
-    DesiredState,
-    Download,
-    Instance,
-    InstanceState,
-    Service,
-    ServiceStatus,
-    Severity,
-)
+from hydra_box.types import Download, Instance, InstanceState, Service
+
+log = logging.getLogger(__name__)
 
 TICK_SECONDS = 5.0
 
@@ -61,7 +57,6 @@ class Supervisor:
     ) -> None:
         """Make it; ``missing`` tells the download that a service still waits for."""
         self._missing = missing
-        self._pins: Callable[[], Pins] = dict
         self._unhealthy: Callable[[], Collection[str]] = frozenset
         self._rollouts: Callable[[], Coroutine[Any, Any, None] | None] | None = None
         self._journal = journal
@@ -83,9 +78,14 @@ class Supervisor:
             files=files,
         )
         self._services: dict[str, Service] = {}
-        self._upstreams: dict[str, Sequence[tuple[str, Health]]] = {}
-        """By service, as ``upstreams.py`` tells."""
-        self._statuses: dict[str, ServiceStatus] = {}
+        self.statuses = Statuses(
+            journal=journal,
+            pool=pool,
+            instances=instances,
+            sleepers=self._sleepers,
+            missing=missing,
+        )
+        """What its services are doing."""
         self._closing = False
         self.failed = self._steps.failed
         """Ends with an exception when the supervisor itself broke: the daemon must end too."""
@@ -95,7 +95,7 @@ class Supervisor:
         self, look: Callable[[], Coroutine[Any, Any, None] | None], pins: Callable[[], Pins]
     ) -> None:
         """Who brings rollouts to their end, and which runtimes are pinned; told once."""
-        self._rollouts, self._pins = look, pins
+        self._rollouts, self.statuses.pins = look, pins
 
     def use_health(self, unhealthy: Callable[[], Collection[str]]) -> None:
         """Which instances have failed lately, by id: they end before others; told once."""
@@ -122,30 +122,6 @@ class Supervisor:
     def is_asleep(self, service_id: str) -> bool:
         """Whether nobody has called a service for its idle timeout; the next request wakes it."""
         return self._sleepers.is_asleep(service_id)
-
-    def status_of(self, service: Service) -> ServiceStatus:
-        """What a service is doing."""
-        instances = self.instances_of(service.id)
-        asleep = self.is_asleep(service.id)
-        return service_status(
-            service,
-            instances,
-            self._missing(service),
-            outdated=self.outdated(service),
-            asleep=asleep,
-            upstreams=[one for _, one in self._upstreams.get(service.id, ())],
-        )
-
-    def outdated(self, service: Service) -> frozenset[str]:
-        """The ids of a service's instances that run otherwise than they now should."""
-        return outdated(service, self.instances_of(service.id), self._pins())
-
-    def reason_of(self, service: Service) -> str | None:
-        """What is wrong with a service, if anything is."""
-        reason = service_reason(self.instances_of(service.id), self._missing(service))
-        if reason is not None or service.desired_state is not DesiredState.RUNNING:
-            return reason
-        return upstreams_reason(service, self._upstreams.get(service.id, ()))
 
     def progress(self, service_id: str) -> str | None:
         """What the first loading instance of a service is doing, in a few words."""
@@ -193,7 +169,7 @@ class Supervisor:
     def put_service(self, service: Service) -> None:
         """Take a new or changed desired state; it is in the store already."""
         self._services[service.id] = service
-        self._publish_status(service)
+        self.statuses.publish(service)
         self._instances.changed.set()
 
     def look_again(self) -> None:
@@ -203,14 +179,14 @@ class Supervisor:
     def wake(self, service_id: str) -> None:
         """Have a service that sleeps serve again; one that does not is left as it is."""
         if self._sleepers.wake(self._services[service_id]):
-            self._publish_status(self._services[service_id])
+            self.statuses.publish(self._services[service_id])
             self._instances.changed.set()
 
     def put_upstreams(self, service_id: str, healths: Sequence[tuple[str, Health]]) -> None:
         """A service's upstreams are so now, each with its id."""
-        self._upstreams[service_id] = healths
+        self.statuses.put_upstreams(service_id, healths)
         if service := self._services.get(service_id):
-            self._publish_status(service)
+            self.statuses.publish(service)
 
     def retry(self, service: Service) -> None:
         """Give up the instances that FAILED or wait in BACKOFF, so that new ones start."""
@@ -243,7 +219,7 @@ class Supervisor:
             for action in self._decide(now):
                 await self._take(action)
             for service in list(self._services.values()):
-                self._publish_status(service)
+                self.statuses.publish(service)
             if self._rollouts is not None and (work := self._rollouts()) is not None:
                 self._steps.begin(work, "rollouts")
             await self._files.rotate(self._lives.with_process())
@@ -275,7 +251,7 @@ class Supervisor:
             now=now,
             waiting={one.id for one in services if self._missing(one)},
             sleep=self._sleep(instances),
-            pins=self._pins(),
+            pins=self.statuses.pins(),
             unhealthy=self._unhealthy(),
         )
         waking = {one.id for one in services if self._sleepers.is_waking(one.id)}
@@ -306,28 +282,12 @@ class Supervisor:
         self._sleepers.forget_service(service.id)
         # The last rows of its instances are written first: they belong to the service's row.
         await self._journal.flush()
-        await self._instances.delete_service(service.id)
+        try:
+            await self._instances.delete_service(service.id)
+        except HydraError as error:
+            # A full disk, a locked file: the next look at everything tries it again.
+            log.warning("%s cannot be forgotten yet: %s", service.name, error.message)
+            return
         del self._services[service.id]
-        self._statuses.pop(service.id, None)
-        self._upstreams.pop(service.id, None)
+        self.statuses.forget_service(service.id)
         self._journal.record("service.deleted", f"{service.name} is deleted", service=service)
-
-    def _publish_status(self, service: Service) -> None:
-        instances = self.instances_of(service.id)
-        self._sleepers.look(service, instances)
-        status = self.status_of(service)
-        self._pool.put_service(
-            service,
-            status,
-            self.reason_of(service),
-            asleep=self.is_asleep(service.id),
-            waking=self._sleepers.is_waking(service.id),
-        )
-        if self._statuses.get(service.id) is not status:
-            self._statuses[service.id] = status
-            self._journal.record(
-                "service.status",
-                f"{service.name} is {status}",
-                severity=Severity.ERROR if status is ServiceStatus.FAILED else Severity.INFO,
-                service=service,
-            )

@@ -36,7 +36,7 @@ def find_tls_files(settings: Settings, environ: Mapping[str, str]) -> TlsFiles |
     ``LoadCredential=`` of the unit lends them as ``tls-certificate`` and ``tls-key``.
 
     Raises:
-        ConfigError: one is named without the other.
+        ConfigError: one is named without the other, or the credentials cannot be looked at.
     """
     certificate, key = settings.tls_certificate, settings.tls_key
     if bool(certificate) != bool(key):
@@ -50,9 +50,24 @@ def find_tls_files(settings: Settings, environ: Mapping[str, str]) -> TlsFiles |
         lent = TlsFiles(
             certificate=Path(directory, "tls-certificate"), key=Path(directory, "tls-key")
         )
-        if lent.certificate.exists() and lent.key.exists():
+        if has_credential(lent.certificate) and has_credential(lent.key):
             return lent
     return None
+
+
+def has_credential(file: Path) -> bool:
+    """Whether the service manager has lent a file.
+
+    Raises:
+        ConfigError: this user may not look into $CREDENTIALS_DIRECTORY.
+    """
+    try:
+        return file.is_file()
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be looked at: {error.strerror}",
+            hint="$CREDENTIALS_DIRECTORY is set by systemd for a unit's own process; unset it",
+        ) from error
 
 
 def open_tls(settings: Settings, environ: Mapping[str, str]) -> ssl.SSLContext | None:

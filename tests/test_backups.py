@@ -220,3 +220,26 @@ async def test_what_killed_copies_have_left_goes(
     await run_until(made(paths, machine, alarms), lambda: backup.backups_in(paths.backups))
     assert names(paths.backups)[0] == young.name
     assert not await asyncio.to_thread(lambda: [one for one in old if one.exists()])
+
+
+async def test_one_that_fails_is_told_once_and_ends_nothing(
+    paths: Paths,
+    machine: Machine,
+    alarms: Alarms,
+    told: Told,
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def unreadable(_path: Path) -> int:
+        raise OSError(5, "Input/output error")
+
+    backups = made(paths, machine, alarms)
+    backups._free = unreadable
+    for _ in range(2):
+        assert not await backups.try_to_make()
+    assert [one.kind for one in told.said] == ["alarm.raised"]
+    assert "Input/output error" in told.said[0].message
+    assert "no backup" not in caplog.text
+    backups._free = machine.free
+    assert await backups.try_to_make()
+    assert told.kinds == ["alarm.raised", "alarm.cleared"]

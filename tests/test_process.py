@@ -255,3 +255,21 @@ def test_rotation_keeps_one_older_file(tmp_path: Path) -> None:
         writer.write(b"new")
     assert (tmp_path / "log.1").read_bytes() == b"23456789ab"
     assert log_path.read_bytes() == b"new"
+
+
+async def test_a_child_that_ended_before_it_could_be_adopted_is_collected(home: Path) -> None:
+    pid, gate = child_that_waits(home)
+    born = born_at(pid)
+    os.close(gate)
+    await asyncio.to_thread(
+        eventually, lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    )
+    assert adopt(pid, born, identity(home, "a-1")) is None
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_log_that_cannot_be_read_is_told_and_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_tail(tmp_path) == ""
+    assert f"{tmp_path} cannot be read: Is a directory" in caplog.text

@@ -22,7 +22,7 @@ from hydra_box.client import Client
 from hydra_box.config import resolve_paths
 from hydra_box.errors import DaemonUnreachable
 from hydra_box.messages import BackupFile
-from hydra_box.shown.numbers import size
+from hydra_box.shown.numbers import count, size
 
 _COMPRESSED = (".gz", ".tgz")
 
@@ -66,7 +66,7 @@ def backup(options: Options, file: str, *, force: bool) -> None:
     if options.json:
         emit(written)
     else:
-        say(f"{path} has {len(manifest.members)} files, {size(written.size_bytes)}")
+        say(f"{path} has {count(len(manifest.members), 'file')}, {size(written.size_bytes)}")
 
 
 def _write(options: Options, write: Callable[[bytes], object]) -> None:

@@ -33,12 +33,25 @@ class _FirstAnswer(msgspec.Struct):
     data: list[msgspec.Raw] = []
 
 
+NO_ANSWER = (TimeoutError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)
+"""What is raised when an engine does not listen yet, is busy, or ended, be it amid its answer."""
+
+
 @asynccontextmanager
 async def engine_at(socket_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session whose every request goes to the engine at ``socket_path``."""
+    """A session whose every request goes to the engine at ``socket_path``.
+
+    Raises:
+        EngineError: its answers are no HTTP.
+
+    """
     connector = aiohttp.UnixConnector(path=str(socket_path))
     async with aiohttp.ClientSession("http://engine", connector=connector) as session:
-        yield session
+        try:
+            yield session
+        except aiohttp.ClientResponseError as error:
+            words = " ".join(error.message.split())
+            raise EngineError(f"what the engine answers is no HTTP: {words}") from error
 
 
 async def is_healthy(session: aiohttp.ClientSession) -> bool:

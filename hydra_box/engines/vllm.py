@@ -190,7 +190,7 @@ class Vllm:
         async with asking.engine_at(socket_path) as session:
             try:
                 return await asking.is_healthy(session) and await _answers(session, access_name)
-            except (TimeoutError, aiohttp.ClientConnectionError):
+            except asking.NO_ANSWER:
                 return False  # Not listening yet, busy, or ended: then its exit tells.
 
     def explain_exit(self, exit: ProcessExit, log_tail: str) -> ExitExplanation:

@@ -12,7 +12,7 @@ from hydra_box.gateway.channel import Channel
 from hydra_box.gateway.queue import Queue
 from hydra_box.gateway.rate import Pace, TokenRate
 from hydra_box.plan.routing import Candidate
-from hydra_box.plan.words import time_left
+from hydra_box.plan.words import counted, time_left
 from hydra_box.types import EngineName, Service, ServiceStatus
 
 RETRY_AFTER_SECONDS = 5
@@ -170,15 +170,17 @@ class Endpoint:
         again = again_seconds or RETRY_AFTER_SECONDS
         return Unavailable(
             f"the service {self.access_name!r} is {self.status} and has no instance ready{because}",
-            hint=f"try again in {again} seconds, or have it wait: the header Prefer: wait=60",
+            hint=f"try again in {again} s, or have it wait: the header Prefer: wait=60",
             retry_after_seconds=again,
         )
 
     def full(self, waited_seconds: float | None = None) -> Unavailable:
         """The answer when the queue is full, or when the wait in it was too long."""
+        waiting = len(self.queue)
         fact = (
-            f"all {self.slots} slots of {self.access_name!r} are busy "
-            f"and {len(self.queue)} requests wait"
+            f"{'the one slot' if self.slots == 1 else f'all {self.slots} slots'} of "
+            f"{self.access_name!r} {'is' if self.slots == 1 else 'are'} busy and "
+            f"{counted(waiting, 'request')} {'waits' if waiting == 1 else 'wait'}"
         )
         if waited_seconds is not None:
             fact = f"no slot of {self.access_name!r} became free in {waited_seconds:g} s; {fact}"

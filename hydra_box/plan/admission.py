@@ -87,7 +87,7 @@ def admit(name: str, load: KeyLoad, limits: KeyLimits, reservation: int, now: fl
     if (per_minute := limits.requests_per_minute) is not None:
         requests = _drained(requests, per_minute, now)
         if (missing := requests.taken + 1 - per_minute) > 0:
-            raise _spent(name, "requests", per_minute, requests.taken, missing)
+            raise _spent(name, "request", per_minute, requests.taken, missing)
         requests = Bucket(taken=requests.taken + 1, at=now)
     if (per_minute := limits.tokens_per_minute) is not None:
         tokens = _drained(tokens, per_minute, now)
@@ -151,7 +151,7 @@ def _kept(bucket: Bucket) -> Bucket:
 
 def _no_tokens(name: str, per_minute: int, taken: float, reserved: int) -> RateLimited:
     if reserved < per_minute:
-        return _spent(name, "tokens", per_minute, taken, taken + reserved - per_minute, reserved)
+        return _spent(name, "token", per_minute, taken, taken + reserved - per_minute, reserved)
     return RateLimited(
         f"the key {name!r} may take {per_minute:,} tokens a minute, and its requests under way "
         f"may take {reserved:,}",
@@ -166,7 +166,7 @@ def _spent(
     seconds = math.floor(missing * MINUTE_SECONDS / per_minute + _SLACK_SECONDS) + 1
     also = f", and its requests under way may take {reserved:,}" if reserved else ""
     return RateLimited(
-        f"the key {name!r} may take {per_minute:,} {what} a minute, and has taken "
+        f"the key {name!r} may take {counted(per_minute, what)} a minute, and has taken "
         f"{math.ceil(taken):,}{also}",
         hint=f"try again in {seconds:,} s",
         retry_after_seconds=seconds,

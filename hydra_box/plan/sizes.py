@@ -7,6 +7,7 @@ and less, down to ``SHORTEST_CHOSEN_CONTEXT``, before a model is refused.
 from __future__ import annotations
 
 from hydra_box.errors import InvalidRequest
+from hydra_box.plan.words import counted
 from hydra_box.types import Ask, Modality, ModelFacts
 
 USEFUL_CONTEXT = 8192
@@ -48,7 +49,7 @@ def check_context_length(requested: int | None, trained: int) -> None:
     shortest = min(SHORTEST_CONTEXT_LENGTH, trained)
     if requested < shortest:
         raise InvalidRequest(
-            f"a context of {requested:,} tokens holds no conversation",
+            f"a context of {counted(requested, 'token')} holds no conversation",
             hint=f"ask for {shortest} to {trained:,}",
             param="context_length",
         )

@@ -1,6 +1,6 @@
 """Services: what owners ask of them, what that makes of them, and how they are shown.
 
-``manager.py`` is the one writer of desired state; the others decide, find and show.
+``desired.py`` is the one writer of desired state; the others decide, find and show.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Rollouts:
 
     def _of_service(self, service: Service) -> Step | None:
         instances = self._supervisor.instances_of(service.id)
-        old = self._supervisor.outdated(service)
+        old = self._supervisor.statuses.outdated(service)
         if reason := why_back(service, instances, old):
             return partial(self._go_back, service, reason)
         if is_over(service, instances, old):

@@ -47,7 +47,7 @@ class ServiceViews:
     def of(self, service: Service) -> ServiceView:
         """The service as it is now."""
         instances = self._supervisor.instances_of(service.id)
-        status = self._supervisor.status_of(service)
+        status = self._supervisor.statuses.of(service)
         waits = status in (ServiceStatus.DEPLOYING, ServiceStatus.SCALING)
         return ServiceView(
             id=service.id,
@@ -66,7 +66,7 @@ class ServiceViews:
             instances=tuple(self._view_instance(one, service) for one in instances),
             created_at=service.created_at,
             stats=self._pool.stats(service.id),
-            reason=self._supervisor.reason_of(service),
+            reason=self._supervisor.statuses.reason(service),
             progress=self._supervisor.progress(service.id) if waits else None,
             eta_seconds=self._supervisor.eta_seconds(service.id) if waits else None,
             download=self._downloads.view_of(service),
@@ -78,7 +78,7 @@ class ServiceViews:
             price=service.price,
             priority=service.priority,
             upstreams=self._upstreams.views(service.id),
-            rollout=told(service, instances, self._supervisor.outdated(service)),
+            rollout=told(service, instances, self._supervisor.statuses.outdated(service)),
         )
 
     def log_path(self, service: Service, instance: str | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import time
@@ -40,6 +41,12 @@ def moment(name: str) -> float:
 
     """
     return datetime.strptime(f"{name[:16]}+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
+
+
+def free_name(path: Path) -> Path:
+    """That path if nothing is there, else the first with a number behind its name."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(one for one in itertools.chain([path], numbered) if not one.exists())
 
 
 def backups_in(directory: Path) -> list[Path]:
@@ -86,7 +93,7 @@ def copy(source: Path, target: Path) -> None:
             reading.backup(writing, progress=give_up_when_locked)
             # One file, which needs no log beside it.
             writing.execute("PRAGMA journal_mode=DELETE")
-        check(new)
+        check(new, named=source)
         with translated(target):
             sync(new)
             new.replace(target)
@@ -95,8 +102,12 @@ def copy(source: Path, target: Path) -> None:
         new.unlink(missing_ok=True)
 
 
-def check(path: Path) -> tuple[str, ...]:
+def check(path: Path, *, named: Path | None = None) -> tuple[str, ...]:
     """The migrations of a database that nobody has open; nothing is changed.
+
+    Args:
+        path: the file.
+        named: what it is called in an error, if it is the copy of another.
 
     Raises:
         DamagedState: it is damaged, or no database of a Hydra Box.
@@ -104,10 +115,10 @@ def check(path: Path) -> tuple[str, ...]:
 
     """
     with translated(path), connected(path, "ro&immutable=1") as connection:
-        require_whole(connection, path)
+        require_whole(connection, named or path)
         migrations = tuple(applied(sqlite_utils.Database(connection)))
     if not migrations:
-        raise DamagedState(f"{path} is no database of a Hydra Box")
+        raise DamagedState(f"{named or path} is no database of a Hydra Box")
     return migrations
 
 

@@ -28,8 +28,11 @@ BUSY_TIMEOUT_SECONDS = 5.0
 
 _OWN_DIRECTORY = "set HYDRA_BOX_HOME to a directory that you may write to"
 _DAMAGED = (
-    "hydra-box restart puts the box's newest backup in its place; hydra-box restore FILE another"
+    "the next start (hydra-box restart, or hydra-box serve where none runs) puts the box's newest "
+    "backup in its place; hydra-box restore FILE another"
 )
+_HEADING = "*** in database main ***"
+"""What SQLite says before what is wrong with a file that is the only one."""
 _NO_ROOM = "free some space on its disk"
 _FULL_BYTES = 64 * 1024
 """With less of it free an error of the disk means that it is full: SQLite does not always say."""
@@ -144,7 +147,7 @@ def require_whole(connection: sqlite3.Connection, path: Path) -> None:
     """
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        found = " ".join(verdict.split())
+        found = " ".join(verdict.removeprefix(_HEADING).split())
         raise DamagedState(f"{path} is damaged: {found}", hint=_DAMAGED)
 
 

@@ -65,12 +65,13 @@ async def open_or_recover(
         DiskFull: there is no room for it, or for the backup.
 
     """
+    trial = path.with_name(f"{path.name}.trial")
+    await asyncio.to_thread(_finish, path, trial)
     try:
         return await _open(path, prepare), None
     except DamagedState as error:
         log.error("%s", error.message)
         damaged = error
-    trial = path.with_name(f"{path.name}.trial")
     try:
         found = await _newest_whole(backups, trial, prepare)
         if found is None:
@@ -99,6 +100,14 @@ async def _newest_whole(backups: Path, trial: Path, prepare: Prepare) -> Path | 
         await database.close()
         return candidate
     return None
+
+
+def _finish(path: Path, trial: Path) -> None:
+    """Put the copy in its place, if a daemon was killed between ``set_aside`` and that."""
+    with translated(path):
+        if trial.exists() and not path.exists():
+            trial.replace(path)
+            backup.sync(path.parent)
 
 
 def _replace(path: Path, trial: Path, at: float) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -11,14 +10,25 @@ from pathlib import Path
 import msgspec
 import sqlite_utils
 
-from hydra_box.errors import Conflict, NotFound
 from hydra_box.plan.usage import PUBLIC, UsedSpan, minutes_of
-from hydra_box.store import backup, requests, usage_sums
+from hydra_box.store import checked, events, requests, usage_sums
 from hydra_box.store.database import Database
-from hydra_box.store.migrations import migrate
-from hydra_box.store.recovery import Recovered, WrongTables, open_or_recover
-from hydra_box.store.requests import REQUESTS, RequestsPage
-from hydra_box.store.rows import Table
+from hydra_box.store.opening import open_state
+from hydra_box.store.recovery import Recovered
+from hydra_box.store.requests import RequestsPage
+from hydra_box.store.tables import (
+    CORRECTIONS,
+    DOWNLOADS,
+    EVENTS,
+    INSTANCES,
+    KEYS,
+    LOAD_TIMES,
+    RUNTIMES,
+    SERVICES,
+    STORED_MODELS,
+    UPSTREAMS,
+    USERS,
+)
 from hydra_box.types import (
     ApiKey,
     Correction,
@@ -34,29 +44,7 @@ from hydra_box.types import (
     User,
 )
 
-KEPT_EVENTS = 10_000
-"""The oldest events beyond this number are removed."""
-
 LOCAL_USER_NAME = "local"
-
-USERS = Table("users", User, order="created_at, rowid")
-SERVICES = Table("services", Service, order="created_at, rowid")
-UPSTREAMS = Table("upstreams", Upstream, order="created_at, rowid")
-INSTANCES = Table("instances", Instance, order="created_at, rowid")
-KEYS = Table("keys", ApiKey, order="created_at, rowid")
-EVENTS = Table("events", Event, order="id")
-RUNTIMES = Table("runtimes", Runtime, order="id")
-CORRECTIONS = Table("corrections", Correction, order="id")
-LOAD_TIMES = Table("load_times", LoadTime, order="id")
-STORED_MODELS = Table("stored_models", StoredModel, order="added_at, rowid")
-DOWNLOADS = Table("downloads", Download, order="created_at, rowid")
-TABLES = (
-    *(USERS, SERVICES, UPSTREAMS, INSTANCES, KEYS, EVENTS, RUNTIMES, CORRECTIONS),
-    *(LOAD_TIMES, STORED_MODELS, DOWNLOADS, REQUESTS),
-)
-
-_LACKS = ("no such table", "no such column")
-"""How SQLite begins to tell of a file that is whole and not all there."""
 
 
 class Store:
@@ -94,16 +82,7 @@ class Store:
             DiskFull: there is no room for it.
 
         """
-        if backups is None:
-            return cls(await Database.open(path, lambda db: _prepare(db, path)), clock)
-
-        def prepare(db: sqlite_utils.Database, file: Path) -> None:
-            _prepare(db, file, keep if file == path else None)
-
-        def keep(migration: str) -> None:
-            backup.copy(path, backups / f"{backup.stamp(clock())}-before-{migration}.db")
-
-        database, recovered = await open_or_recover(path, prepare, backups, clock())
+        database, recovered = await open_state(path, backups, clock)
         return cls(database, clock, recovered)
 
     async def close(self) -> None:
@@ -136,17 +115,7 @@ class Store:
             Conflict: another user has the name.
 
         """
-
-        def save(db: sqlite_utils.Database) -> None:
-            if USERS.select(db, "name = :name AND id != :id", name=user.name, id=user.id):
-                raise Conflict(
-                    f"the user name {user.name!r} is taken",
-                    hint="choose another name",
-                    param="name",
-                )
-            USERS.save(db, user)
-
-        await self._database.run(save)
+        await self._database.run(lambda db: checked.save_user(db, user))
 
     async def delete_user(self, user_id: str) -> None:
         """Remove the user with its keys, if it is there; it must have no service."""
@@ -171,19 +140,7 @@ class Store:
             NotFound: its owner does not exist.
 
         """
-
-        def save(db: sqlite_utils.Database) -> None:
-            taken = "name = :name AND id != :id"
-            if SERVICES.select(db, taken, name=service.name, id=service.id):
-                raise Conflict(
-                    f"the service name {service.name!r} is taken",
-                    hint="choose another name, or delete that service first",
-                    param="name",
-                )
-            _require_owner(db, service.owner_id)
-            SERVICES.save(db, service)
-
-        await self._database.run(save)
+        await self._database.run(lambda db: checked.save_service(db, service))
 
     async def delete_service(self, service_id: str) -> None:
         """Remove the service and its instances' rows, if it is there."""
@@ -216,16 +173,7 @@ class Store:
             NotFound: its service does not exist.
 
         """
-
-        def save(db: sqlite_utils.Database) -> None:
-            if not SERVICES.select(db, "id = :id", id=instance.service_id):
-                raise NotFound(
-                    f"instance {instance.id} belongs to the service {instance.service_id}, "
-                    "which does not exist"
-                )
-            INSTANCES.save(db, instance)
-
-        await self._database.run(save)
+        await self._database.run(lambda db: checked.save_instance(db, instance))
 
     async def delete_instance(self, instance_id: str) -> None:
         """Remove the instance, if it is there."""
@@ -245,19 +193,7 @@ class Store:
             NotFound: its owner does not exist.
 
         """
-
-        def save(db: sqlite_utils.Database) -> None:
-            taken = "name = :name AND id != :id AND revoked_at IS NULL"
-            if key.revoked_at is None and KEYS.select(db, taken, name=key.name, id=key.id):
-                raise Conflict(
-                    f"the key name {key.name!r} is taken",
-                    hint="choose another name, or revoke that key first",
-                    param="name",
-                )
-            _require_owner(db, key.owner_id)
-            KEYS.save(db, key)
-
-        await self._database.run(save)
+        await self._database.run(lambda db: checked.save_key(db, key))
 
     async def touch_keys(self, last_used_at: Mapping[str, float]) -> None:
         """Note when keys (by id) were last used; a time never moves backwards."""
@@ -314,13 +250,8 @@ class Store:
 
     async def add_event(self, event: Event) -> Event:
         """Store the event under the next number; returns it with that number as its id."""
-
-        def add(db: sqlite_utils.Database) -> int:
-            number = EVENTS.append(db, event)
-            db.execute("DELETE FROM events WHERE id <= :last", {"last": number - KEPT_EVENTS})
-            return number
-
-        return msgspec.structs.replace(event, id=await self._database.run(add))
+        number = await self._database.run(lambda db: events.add(db, event))
+        return msgspec.structs.replace(event, id=number)
 
     async def events(self, *, after: int = 0, limit: int = 200) -> list[Event]:
         """The first ``limit`` events with a greater id than ``after``, oldest first."""
@@ -332,13 +263,7 @@ class Store:
         self, *, service_id: str | None = None, limit: int = 200
     ) -> list[Event]:
         """The last ``limit`` events, of one service or of all, oldest first."""
-        last = (
-            "id IN (SELECT id FROM events WHERE :service IS NULL OR service_id = :service "
-            "ORDER BY id DESC LIMIT :last)"
-        )
-        return await self._database.run(
-            lambda db: EVENTS.select(db, last, service=service_id, last=limit)
-        )
+        return await self._database.run(lambda db: events.recent(db, service_id, limit))
 
     # --- runtimes -----------------------------------------------------------
 
@@ -385,19 +310,7 @@ class Store:
             Conflict: another model has the name or the path.
 
         """
-
-        def save(db: sqlite_utils.Database) -> None:
-            taken = "(name = :name OR path = :path) AND id != :id"
-            found = STORED_MODELS.select(db, taken, name=model.name, path=model.path, id=model.id)
-            if found:
-                raise Conflict(
-                    f"the library has {found[0].name}, at {found[0].path}",
-                    hint="give another name, or remove that model first",
-                    param="name",
-                )
-            STORED_MODELS.save(db, model)
-
-        await self._database.run(save)
+        await self._database.run(lambda db: checked.save_stored_model(db, model))
 
     async def delete_stored_model(self, model_id: str) -> None:
         """Remove the model from the library, if it is there."""
@@ -414,30 +327,3 @@ class Store:
     async def delete_download(self, download_id: str) -> None:
         """Remove the download, if it is there."""
         await self._database.run(lambda db: DOWNLOADS.delete(db, download_id))
-
-
-def _prepare(
-    db: sqlite_utils.Database, path: Path, keep: Callable[[str], None] | None = None
-) -> None:
-    """Bring the tables to this version, and look whether all of them are there.
-
-    Raises:
-        WrongTables: one is not.
-        StateError: a newer version has changed the file.
-
-    """
-    try:
-        migrate(db, path, keep)
-        for table in TABLES:
-            table.select(db, limit=0)
-    except sqlite3.OperationalError as error:
-        if not str(error).startswith(_LACKS):
-            raise
-        raise WrongTables(
-            f"{path} is damaged: {error}", hint="hydra-box restore FILE puts a backup in its place"
-        ) from error
-
-
-def _require_owner(db: sqlite_utils.Database, owner_id: str) -> None:
-    if not USERS.select(db, "id = :id", id=owner_id):
-        raise NotFound(f"the user {owner_id} does not exist")

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from hydra_box.tls import has_credential
+
 HUB_TOKEN: Final = "hub-token"  # noqa: S105 - the name of the file, not the token
 
 
@@ -17,10 +19,13 @@ def with_hub_token(environ: Mapping[str, str]) -> dict[str, str]:
 
     The token itself stays in its file. It wins over a variable: who gave the unit a credential
     has taken more trouble.
+
+    Raises:
+        ConfigError: the credentials cannot be looked at.
     """
     found = dict(environ)
     path = Path(environ.get("CREDENTIALS_DIRECTORY", "")) / HUB_TOKEN
-    if "CREDENTIALS_DIRECTORY" in environ and path.is_file():
+    if "CREDENTIALS_DIRECTORY" in environ and has_credential(path):
         for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             found.pop(variable, None)
         found["HF_TOKEN_PATH"] = str(path)

@@ -137,8 +137,8 @@ class Instance(Frozen, frozen=True, kw_only=True):
     created_at: float
     pid: int | None = None
     process_created_at: float | None = None
-    """Seconds from the machine's boot to the start of its process; with the pid it names it for good,
-    whatever is done to the clock."""
+    """Seconds from the machine's boot to the start of its process; with the pid it names it for
+    good, whatever is done to the clock."""
     runtime_id: str | None = None
     way: Way | None = None
     """As its service was when its process was started; None: it never had one."""

@@ -9,31 +9,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 
-import msgspec
-
+from hydra_box.clock_trust import ClockTrust
 from hydra_box.config import Settings
-from hydra_box.errors import HydraError, InvalidRequest, StateError
+from hydra_box.errors import HydraError, StateError
 from hydra_box.local_zone import LocalZone
 from hydra_box.messages import Attention
 from hydra_box.plan.energy import ShareEnergy
 from hydra_box.plan.usage import (
-    DAY_SECONDS,
-    HOUR_SECONDS,
-    MINUTE_SECONDS,
     PUBLIC,
     QuotaUse,
     UsedSpan,
     minutes_of,
     period_of,
 )
+from hydra_box.plan.words import counted
 from hydra_box.store import Store
 from hydra_box.store.requests import RequestsPage
 from hydra_box.types import QuotaPeriod, RequestRecord
 from hydra_box.usage.backlog import KEPT_REQUESTS, Backlog, OnDisk
 from hydra_box.usage.journal import UsageJournal
+from hydra_box.usage.storing import Storing
+from hydra_box.usage.tidying import tidy
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +78,10 @@ class UsageBooks:
         self._store = store
         self._journal = journal
         self._settings = settings
-        self._share_energy = share_energy
+        self._storing = Storing(store, journal, share_energy)
         self._clock = clock
         self._zone = zone or LocalZone()
+        self._trust = ClockTrust()
         self._backlog = Backlog()
         """What the store does not have yet."""
         self._journal_fails = False
@@ -145,7 +145,9 @@ class UsageBooks:
         """What a person should look at: requests that stay in memory, which has an end."""
         if not (self._store_fails or self._journal_fails):
             return None
-        fact = f"usage cannot be written: {len(self._backlog):,} requests are not in the database"
+        missing = len(self._backlog)
+        are = "is" if missing == 1 else "are"
+        fact = f"usage cannot be written: {counted(missing, 'request')} {are} not in the database"
         if self._store_fails:
             fact = f"{fact} ({self._store_fails})"
         if self._journal_fails:
@@ -164,26 +166,15 @@ class UsageBooks:
         """Add up what is old, and forget single requests that are, until cancelled."""
         while True:
             try:
-                await self.tidy()
+                if self._trust.is_earned():
+                    await self.tidy()
             except HydraError:
                 log.exception("old usage could not be added up; that is tried again")
             await asyncio.sleep(TIDY_SECONDS)
 
     async def tidy(self) -> None:
         """Make hours of old minutes and days of old hours; forget single requests that are old."""
-        now, keep = self._clock(), self._settings
-        for span, into, days in (
-            (MINUTE_SECONDS, HOUR_SECONDS, keep.usage_minutes_days),
-            (HOUR_SECONDS, DAY_SECONDS, keep.usage_hours_days),
-        ):
-            # Only whole ones, so that nothing is added to one that a report has shown.
-            before = int(now - days * DAY_SECONDS) // into * into
-            await self._store.roll_up_usage(span, into, before)
-        # Who is at its limit may be refused without end, and must not fill the disk with that.
-        days = min(keep.usage_requests_days, keep.usage_minutes_days)
-        await self._store.remove_requests(
-            now - keep.usage_requests_days * DAY_SECONDS, now - days * DAY_SECONDS
-        )
+        await tidy(self._store, self._settings, self._clock())
 
     async def used(self, since: int, until: int) -> list[UsedSpan]:
         """What was used in the hours that begin from ``since`` to before ``until``."""
@@ -232,9 +223,9 @@ class UsageBooks:
     async def _store_requests(self) -> None:
         if not self._backlog.requests:
             return
-        batch = self._with_energy(self._backlog.take())
+        batch = self._storing.with_energy(self._backlog.take())
         try:
-            await self._add(batch)
+            await self._storing.add(batch)
         except BaseException:
             # To store a request twice changes nothing.
             self._backlog.put_back(batch)
@@ -245,7 +236,7 @@ class UsageBooks:
         while self._backlog.on_disk:
             for number in self._backlog.on_disk[0].segments:
                 try:
-                    await self._add(await asyncio.to_thread(self._journal.read, number))
+                    await self._storing.add(await asyncio.to_thread(self._journal.read, number))
                 except OSError as error:
                     raise StateError(f"{error.filename}: {error.strerror}") from error
             del self._backlog.on_disk[0]
@@ -274,37 +265,6 @@ class UsageBooks:
         self._journal.seal()
         if lost := self._backlog.shrink(self._journal.sealed):
             log.error("%d requests stay as sums only: neither disk nor memory has room", lost)
-
-    def _with_energy(self, batch: Sequence[RequestRecord]) -> list[RequestRecord]:
-        shares = self._share_energy(batch)
-        return [
-            msgspec.structs.replace(one, energy_millijoules=one.energy_millijoules + shares[one.id])
-            if one.id in shares
-            else one
-            for one in batch
-        ]
-
-    async def _add(self, batch: Sequence[RequestRecord]) -> None:
-        try:
-            await self._store.add_requests(batch)
-        except InvalidRequest:
-            await self._add_each(batch)
-
-    async def _add_each(self, batch: Iterable[RequestRecord]) -> None:
-        """Store what can be: one request that cannot must not hold up all others."""
-        for one in batch:
-            try:
-                await self._store.add_requests((one,))
-            except InvalidRequest as error:
-                log.error("the request %s cannot be stored: %s", one.id, error.message)
-                self._set_aside(one)
-
-    def _set_aside(self, request: RequestRecord) -> None:
-        line = msgspec.json.encode(request)
-        try:
-            self._journal.set_aside((line,))
-        except OSError as error:
-            log.error("%s: it was %s", error, line.decode())
 
     def _forget_sealed(self) -> None:
         try:

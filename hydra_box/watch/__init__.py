@@ -4,6 +4,7 @@
 - ``growth``: instances that hold more memory than they were granted.
 - ``gpus``: GPUs that are lost, hot or short of power.
 - ``host``: disks, memory, the daemon itself.
+- ``certificate``: what https is spoken with.
 - ``clock``, ``deaths``: a clock that is set, engines that die again and again.
 """
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from hydra_box.alarms import Alarms
+from hydra_box.clock_trust import moment
 from hydra_box.plan.clock import Moment, describe, jump_seconds
 
 ALARM = "clock.jump"
 SHOWN_SECONDS = 900.0
 """How long a jump needs attention."""
-
-
-def moment() -> Moment:
-    """Now. Unlike ``time.monotonic`` this clock goes on while the machine sleeps."""
-    return Moment(wall_seconds=time.time(), steady_seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 class ClockWatch:

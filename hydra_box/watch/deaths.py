@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from hydra_box.alarms import Alarms
 from hydra_box.plan.alarms import Sign
+from hydra_box.plan.words import counted
 from hydra_box.types import Instance, Service
 
 SCOPE = "restarts."
@@ -57,7 +58,7 @@ class Deaths:
 def _sign(service_id: str, name: str, count: int) -> Sign:
     return Sign(
         id=f"{SCOPE}{service_id}",
-        message=f"engines of {name} died {count} times within an hour",
+        message=f"engines of {name} died {counted(count, 'time')} within an hour",
         hint=f"hydra-box logs {name} shows why",
         service_name=name,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from hydra_box.alarms import Alarms
+from hydra_box.disk import nearest_existing
 from hydra_box.hardware.host import read_room
 from hydra_box.plan.alarms import Bounds, Conditions, Disk, host_signs
 
@@ -72,7 +73,7 @@ def _disks(places: Mapping[str, Path]) -> tuple[Disk, ...]:
     """The file systems of these directories, each once."""
     found: dict[int, Disk] = {}
     for holds, directory in places.items():
-        path = next(one for one in (directory, *directory.parents) if one.exists())
+        path = nearest_existing(directory)
         number = path.stat().st_dev
         if number in found:
             continue

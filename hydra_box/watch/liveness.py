@@ -111,15 +111,10 @@ class Liveness:
             id for id, patient in self._patients.items() if patient.life is not Life.ALIVE
         )
 
-    async def run(self) -> None:
-        """Look until cancelled."""
-        try:
-            while True:
-                await asyncio.sleep(self.period_seconds)
-                await self.look()
-        finally:
-            for patient in self._patients.values():
-                patient.forget()
+    def forget_all(self) -> None:
+        """Nobody looks any more: ask nothing more."""
+        for patient in self._patients.values():
+            patient.forget()
 
     async def look(self) -> None:
         """Look at all of them once, and do what follows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,9 @@ from hydra_box.plan.alarms import Bounds
 from hydra_box.plan.liveness import Limits
 from hydra_box.sampler import Sampler
 from hydra_box.supervisor import Supervisor
+from hydra_box.tls import TlsFiles
 from hydra_box.types import EngineName, Severity
+from hydra_box.watch.certificate import CertificateWatch
 from hydra_box.watch.clock import ClockWatch
 from hydra_box.watch.deaths import Deaths
 from hydra_box.watch.gpus import GpuWatch
@@ -59,6 +61,7 @@ class Watching:
         host: HostWatch,
         clock: ClockWatch,
         deaths: Deaths,
+        certificate: CertificateWatch,
     ) -> None:
         self._supervisor = supervisor
         self._alarms = alarms
@@ -66,32 +69,49 @@ class Watching:
         self._host = host
         self._clock = clock
         self._deaths = deaths
+        self._certificate = certificate
         self.liveness = liveness
 
     async def run(self) -> None:
-        """Watch until cancelled; should that break, the box goes on and says so."""
+        """Watch until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.liveness.run(), name="liveness")
-                tasks.create_task(self._look_forever(), name="watching")
-        except* Exception as errors:
-            log.exception("watching broke")
-            self._alarms.raise_(
-                "watching",
-                f"nobody watches the engines any more: {errors.exceptions[0]!r}",
-                hint="hydra-box restart watches again; hydra-box support-bundle has the details",
-                severity=Severity.ERROR,
-            )
+                tasks.create_task(
+                    self._look_forever(
+                        "liveness", self.liveness.look, self.liveness.period_seconds
+                    ),
+                )
+                tasks.create_task(self._look_forever("machine", self.look, PERIOD_SECONDS))
+        finally:
+            self.liveness.forget_all()
 
-    async def _look_forever(self) -> None:
+    async def _look_forever(
+        self, what: str, look: Callable[[], Awaitable[None]], period_seconds: float
+    ) -> None:
+        """Look again and again; while that fails, the box goes on and says so."""
+        alarm = f"watching.{what}"
         while True:
-            await self.look()
-            await asyncio.sleep(PERIOD_SECONDS)
+            try:
+                await look()
+            except Exception as error:
+                # Whatever it is: the next look may be better, and no engine ends for it.
+                if not self._alarms.is_raised(alarm):
+                    log.exception("watching failed, and is tried again")
+                self._alarms.raise_(
+                    alarm,
+                    f"the {what} of this box cannot be watched: {error!r}",
+                    hint="that is tried again; hydra-box support-bundle has the details",
+                    severity=Severity.ERROR,
+                )
+            else:
+                self._alarms.clear(alarm)
+            await asyncio.sleep(period_seconds)
 
     async def look(self) -> None:
         """Look at everything but liveness once."""
         self._clock.look()
         self._deaths.look(self._supervisor.services(), self._supervisor.instances())
+        await self._certificate.look()
         await self._host.look()
         await self._growth.look()
 
@@ -102,6 +122,7 @@ def watching(
     *,
     engines: Mapping[EngineName, Engine],
     places: Mapping[str, Path],
+    tls_files: TlsFiles | None = None,
 ) -> Watching:
     """All that watches; ``places`` are the directories of the box, by what they hold."""
     gpus = GpuWatch(alarms=rooms.alarms, instances=rooms.instances, lives=rooms.lives)
@@ -141,4 +162,5 @@ def watching(
         host=HostWatch(rooms.alarms, bounds, partial(read_conditions, places)),
         clock=ClockWatch(rooms.alarms, settings.clock_jump_seconds),
         deaths=Deaths(rooms.alarms, settings.restarts_alarm_count),
+        certificate=CertificateWatch(rooms.alarms, tls_files),
     )

@@ -127,7 +127,7 @@ def test_an_old_backup_is_a_warning_while_the_daemon_runs(stored: Paths) -> None
     old.touch()
     found = database(stored, running=True)
     assert (found.check, found.severity) == ("backups", Severity.WARNING)
-    assert "1 backup, the newest 72.0 h old" in found.message
+    assert "1 backup, the newest 3 d 0 h old" in found.message
     assert database(stored, running=False).severity is Severity.INFO
     (stored.backups / f"{stamp(time.time())}.db").touch()
     assert database(stored, running=True).severity is Severity.INFO

@@ -190,3 +190,23 @@ async def test_a_signal_to_stop_ends_the_waiting_for_requests(start_box: StartBo
     assert b"data: [DONE]" in first + rest
     assert await asyncio.to_thread(box.process.wait, 60) == 0
     assert list(find_leftovers(box.home)) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ('host = "0.0.0.0"\n', "0.0.0.0 can be reached from other machines, and this box has no"),
+        ('host = "192.0.2.1"\n', "cannot listen on 192.0.2.1:0: Cannot assign requested address"),
+    ],
+    ids=["open-without-a-key", "of-another-machine"],
+)
+def test_an_address_that_cannot_be_taken_ends_nothing(
+    start_box: StartBox, settings: str, why: str
+) -> None:
+    box = start_box()
+    before = box.client.status()
+    box.paths.config.write_text(settings)
+    refused = run(box, "restart", "--wait")
+    assert refused.returncode == 5
+    assert why in refused.stderr
+    assert box.client.status().started_at == before.started_at

@@ -134,7 +134,7 @@ async def test_a_full_queue_refuses(pool: Pool) -> None:
     add_instance(pool, "svc-1", "a-1", SOCKET, 1)
     lease = await pool.acquire(endpoint(pool))
     tasks = [await waiting(pool) for _ in range(3)]
-    with pytest.raises(Unavailable, match="all 1 slots of 'u-1/a' are busy and 3 requests wait"):
+    with pytest.raises(Unavailable, match="the one slot of 'u-1/a' is busy and 3 requests wait"):
         await pool.acquire(endpoint(pool))
     for task in tasks:
         task.cancel()

@@ -347,7 +347,7 @@ async def test_a_full_queue_and_a_long_wait_are_503(start_gateway: StartGateway)
         async with gateway.post(service) as response:
             assert response.status == 503
             assert response.headers["retry-after"] == "5"
-            assert "1 requests wait" in (await response.json())["error"]["message"]
+            assert "and 1 request waits" in (await response.json())["error"]["message"]
         status, answer = await queued
         assert status == 503
         assert "became free in 0.3 s" in answer["error"]["message"]

@@ -178,7 +178,7 @@ async def test_while_a_service_is_started_a_request_learns_when_it_will_serve(
     assert told.value.retry_after_seconds == again
     assert told.value.message.endswith(f"no instance ready: 2 engines before it{soon}")
     assert told.value.hint is not None
-    assert told.value.hint.startswith(f"try again in {again} seconds")
+    assert told.value.hint.startswith(f"try again in {again} s,")
 
 
 async def test_one_that_failed_says_why_and_not_that_it_is_ready_soon(sleeping: Sleeping) -> None:

@@ -196,7 +196,7 @@ def test_a_head_that_comes_too_slowly_ends_its_connection(served: Served) -> Non
         one.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
         reply = read_reply(one)
         assert reply.status == 408
-        assert "the headers of a request took more than 0.3 seconds" in reply.error
+        assert "the headers of a request took more than 0.3 s" in reply.error
         assert closed(one)
 
 
@@ -231,7 +231,7 @@ def test_a_body_that_comes_too_slowly_ends_its_request(served: Served, echo: Ech
         one.sendall(request("/", "Content-Length: 100", method="POST", body=b"x"))
         reply = read_reply(one)
         assert reply.status == 408
-        assert "the body of a request took more than 0.3 seconds" in reply.error
+        assert "the body of a request took more than 0.3 s" in reply.error
         assert closed(one)
     eventually(lambda: echo.left == 1, what="the application has learned of it")
 

@@ -215,3 +215,28 @@ async def test_a_newer_file_is_neither_damaged_nor_backed_up(path: Path, backups
         await Store.open(path, backups=backups, clock=lambda: NOW)
     assert names(path.parent) == ["backups", "hydra-box.db"]
     assert names(backups) == []
+
+
+async def test_a_daemon_that_was_killed_between_two_names_leaves_no_empty_box(
+    path: Path, backups: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(path, backups, "a", 200)
+    await keep(path, backups, 1)
+    damage(path)
+
+    def killed(database: Path, at: float) -> Path:
+        set_aside(database, at)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        set_aside = backup.set_aside
+        patch.setattr(backup, "set_aside", killed)
+        patch.setattr("hydra_box.store.recovery._remove", lambda _trial: None)
+        with pytest.raises(KeyboardInterrupt):
+            await Store.open(path, backups=backups, clock=lambda: NOW)
+    assert names(path.parent) == [
+        *("backups", f"hydra-box.db.damaged-{STAMP}", "hydra-box.db.trial"),
+    ]
+    async with opened(path, backups) as store:
+        assert await count(store) == 200
+    assert names(path.parent) == ["backups", "hydra-box.db", f"hydra-box.db.damaged-{STAMP}"]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hydra_box.errors import StateError
-from hydra_box.store import store as tables
+from hydra_box.store import tables
 from hydra_box.store.migrations import migrate
 from hydra_box.store.rows import Table
 from hydra_box.types import ApiKey, Event, Frozen, Instance, Runtime, Service, User

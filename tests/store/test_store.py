@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from hydra_box.errors import Conflict, InvalidRequest, NotFound, StateError
 from hydra_box.store import Store
-from hydra_box.store import store as store_module
+from hydra_box.store import events as events_module
 from hydra_box.types import ApiKey, InstanceState, Scope, Service, Severity
 from tests.samples import a_key, a_runtime, a_service, an_event, an_instance
 
@@ -182,7 +182,7 @@ async def test_the_last_events_of_one_service_or_of_all(store: Store) -> None:
 async def test_old_events_are_pruned_and_numbers_go_on(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "KEPT_EVENTS", 3)
+    monkeypatch.setattr(events_module, "KEPT_EVENTS", 3)
     for _ in range(10):
         await store.add_event(an_event())
     assert [event.id for event in await store.events()] == [8, 9, 10]

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
+from hydra_box.clock_trust import ClockTrust
 from hydra_box.config import Settings
 from hydra_box.errors import StateError
 from hydra_box.local_zone import LocalZone
@@ -224,7 +225,7 @@ async def test_what_cannot_be_written_is_told_until_it_is(
             await books.flush()
         told = books.trouble()
         assert told is not None
-        assert "1 requests are not in the database (the disk is full)" in told.message
+        assert "1 request is not in the database (the disk is full)" in told.message
         patched.setattr(os, "write", full)
         books.record(over())
         told = books.trouble()
@@ -430,6 +431,30 @@ async def test_it_is_tidied_by_itself_again_and_again(
     tidying.cancel()
     await asyncio.wait([tidying])
     assert await used(books) == (1, 7)
+
+
+async def test_by_a_clock_that_was_just_set_nothing_is_forgotten(
+    books: UsageBooks, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage_module, "TIDY_SECONDS", 0.001)
+    looks = 0
+
+    def doubts(_trust: ClockTrust) -> bool:
+        nonlocal looks
+        looks += 1
+        return False
+
+    monkeypatch.setattr(ClockTrust, "is_earned", doubts)
+    books.record(over())
+    await books.flush()
+    clock.now += 500 * DAY_SECONDS
+    tidying = asyncio.create_task(books.keep_tidy())
+    async with asyncio.timeout(10):
+        while looks < 3:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.005)
+    tidying.cancel()
+    await asyncio.wait([tidying])
+    assert len(await stored(store)) == 1
 
 
 # --- quotas -------------------------------------------------------------------------

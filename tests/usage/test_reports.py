@@ -200,7 +200,9 @@ REQUESTS = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None
+)
 @given(
     requests=REQUESTS,
     per=st.sampled_from(UsagePer),

@@ -105,9 +105,8 @@ class EditScreen(PlanningScreen):
 
         async def edit(link: Link) -> str:
             await link.call(lambda box: box.edit(view.id, replace(request, allow_downtime=True)))
-            # A plan that comes after the screen is gone would have nowhere to be shown.
-            self.workers.cancel_group(self, "plan")
-            self.leave(self.app.pop_screen)
+            # Not ``leave``: below a dialog a screen counts as current, and the dialog goes first.
+            self._go = self.app.pop_screen
             return _edited(view, request)
 
         return ConfirmDialog(f"Edit {view.name}", error.message, verb="edit it", do=edit)

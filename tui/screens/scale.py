@@ -133,7 +133,7 @@ class ScaleScreen(BoxScreen):
                 f"{view.name} has {count(view.desired_instances, 'instance')}, "
                 f"{'asleep' if view.asleep else f'{view.ready_instances} ready'}, "
                 f"of {count(view.slots, 'slot')} each: "
-                f"{view.stats.requests_in_flight} requests in flight, "
+                f"{count(view.stats.requests_in_flight, 'request')} in flight, "
                 f"{view.stats.requests_queued} waiting"
             )
         self.query_one("#scale-title", Static).update(text)

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from hydra_box.messages import KeyView, ServiceView
+from hydra_box.shown.numbers import count
 from hydra_box.types import KeyLimits, Scope
 from tui.words import ago, span
 
@@ -83,9 +84,9 @@ def may(held: Iterable[Scope]) -> str:
 def limits(of: KeyLimits) -> Iterator[str]:
     """Each limit that there is."""
     if of.requests_per_minute is not None:
-        yield f"{of.requests_per_minute:,} requests/min"
+        yield f"{count(of.requests_per_minute, 'request')}/min"
     if of.tokens_per_minute is not None:
-        yield f"{of.tokens_per_minute:,} tokens/min"
+        yield f"{count(of.tokens_per_minute, 'token')}/min"
     if of.concurrent_requests is not None:
         yield f"{of.concurrent_requests:,} at once"
 
