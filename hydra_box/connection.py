@@ -192,7 +192,7 @@ class Connection:
         except httpx.RequestError as error:
             raise DaemonUnreachable(
                 f"the connection to {self._where} broke during {what}: {error}",
-                hint="hydra-box status tells whether the daemon is still there",
+                hint=_broken_hint(self._where, error),
             ) from error
 
     def _refusal(self, response: httpx.Response) -> HydraError:
@@ -243,6 +243,12 @@ def _no_daemon(where: str, error: Exception) -> DaemonUnreachable:
     return DaemonUnreachable(
         f"no daemon answers at {where}: {why}", hint="start one with: hydra-box serve"
     )
+
+
+def _broken_hint(where: str, error: httpx.RequestError) -> str:
+    if where.startswith("http://") and isinstance(error, httpx.RemoteProtocolError):
+        return f"if that box speaks https: --url {where.replace('http', 'https', 1)}"
+    return "hydra-box status tells whether the daemon is still there"
 
 
 def _tls_fault(error: Exception) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 from hydra_box import archive, archive_reading
 from hydra_box.config import Paths
 from hydra_box.disk import require_room
-from hydra_box.errors import Conflict, InvalidRequest, NotFound
+from hydra_box.errors import Conflict, DamagedState, InvalidRequest, NotFound
 from hydra_box.messages import BackupFile, Restored
 from hydra_box.sockets import lock
 from hydra_box.store import backup
@@ -96,7 +96,10 @@ def _unpack(file: Path, staging: Path) -> float | None:
     if not file.is_file():
         raise InvalidRequest(f"{file} is no file", hint=archive_reading.ANOTHER, param="file")
     if _is_database(file):
-        backup.copy(file, staging / archive.DATABASE)
+        try:
+            backup.copy(file, staging / archive.DATABASE)
+        except DamagedState as error:
+            raise DamagedState(error.message, hint=archive_reading.ANOTHER) from error
         return None
     with archive_reading.opened(file) as opened:
         needed = sum(one.size_bytes for one in opened.manifest.members)

@@ -330,7 +330,17 @@ def test_a_database_of_a_newer_version(paths: Paths, other: Paths) -> None:
 
 def test_a_damaged_copy_of_the_database(paths: Paths, other: Paths) -> None:
     damage(paths.database)
-    refuse(other, paths.database, DamagedState, "is damaged")
+    refuse(other, paths.database, DamagedState, f"^{paths.database} is damaged: (?!\\*)")
+
+
+def test_a_directory_is_no_backup(paths: Paths, other: Paths) -> None:
+    refuse(other, paths.home, InvalidRequest, f"{paths.home} is no file")
+
+
+def test_two_in_the_same_second_set_both_aside(paths: Paths, other: Paths) -> None:
+    file = written(paths, paths.home / "a.tar")
+    for aside in (ASIDE, f"{ASIDE}-2"):
+        assert restoring.put_in_place(other, file, AT).set_aside == str(other.backups / aside)
 
 
 def refuse(paths: Paths, file: Path, kind: type[HydraError], message: str) -> None:

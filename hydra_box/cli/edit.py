@@ -78,7 +78,7 @@ def edit(options: Options, name: str, *, dry_run: bool, wait: bool, **asked: Unp
 
     Its instances are replaced one after another: a new one starts before an old one finishes its
     requests and ends, where there is room for both. If the new ones never get ready, the service
-    goes back to how it ran before. For an idle timeout or a price none is replaced.
+    goes back to how it ran before. For an idle timeout, a priority or a price none is replaced.
     """
     request = EditRequest(
         context_length=asked["context_length"],
@@ -96,7 +96,7 @@ def edit(options: Options, name: str, *, dry_run: bool, wait: bool, **asked: Unp
         raise click.UsageError(
             "give at least one of --context-length, --concurrency, --engine, --quantization, "
             "--device, --revision, --idle-timeout, --priority, --price-input with --price-output "
-            "and --allow-downtime"
+            "or --allow-downtime"
         )
     with connect(options) as client:
         if dry_run:

@@ -93,21 +93,21 @@ def copy(source: Path, target: Path) -> None:
             reading.backup(writing, progress=give_up_when_locked)
             # One file, which needs no log beside it.
             writing.execute("PRAGMA journal_mode=DELETE")
-        check(new, named=source)
+        check(new)
         with translated(target):
             sync(new)
             new.replace(target)
             sync(target.parent)
+    except DamagedState as error:
+        # What is wrong with a copy is wrong with what it was made of.
+        fact = error.message.replace(str(new), str(source)).replace(str(target), str(source))
+        raise DamagedState(fact, hint=error.hint) from error
     finally:
         new.unlink(missing_ok=True)
 
 
-def check(path: Path, *, named: Path | None = None) -> tuple[str, ...]:
+def check(path: Path) -> tuple[str, ...]:
     """The migrations of a database that nobody has open; nothing is changed.
-
-    Args:
-        path: the file.
-        named: what it is called in an error, if it is the copy of another.
 
     Raises:
         DamagedState: it is damaged, or no database of a Hydra Box.
@@ -115,10 +115,10 @@ def check(path: Path, *, named: Path | None = None) -> tuple[str, ...]:
 
     """
     with translated(path), connected(path, "ro&immutable=1") as connection:
-        require_whole(connection, named or path)
+        require_whole(connection, path)
         migrations = tuple(applied(sqlite_utils.Database(connection)))
     if not migrations:
-        raise DamagedState(f"{named or path} is no database of a Hydra Box")
+        raise DamagedState(f"{path} is no database of a Hydra Box")
     return migrations
 
 

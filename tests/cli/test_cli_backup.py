@@ -55,7 +55,7 @@ def test_a_backup_without_a_daemon(start_box: StartBox, tmp_path: Path) -> None:
     assert box.stop() == 0
     done = run(box, "backup", str(tmp_path / "box.tar.gz"))
     assert done.returncode == 0, done.stderr
-    assert "box.tar.gz has 1 files" in done.stderr
+    assert "box.tar.gz has 1 file," in done.stderr
     assert (tmp_path / "box.tar.gz").read_bytes()[:2] == b"\x1f\x8b"
     assert archive_reading.verify(tmp_path / "box.tar.gz").members
     listed = run_json(box, "restore", "--list")["backups"]

@@ -112,8 +112,12 @@ def test_a_box_over_https(
     with Client(url=box.url, api_key=admin) as stranger:
         with pytest.raises(DaemonUnreachable) as caught:
             stranger.status()
-        assert "certificate" in caught.value.message
+        assert caught.value.message.endswith(" is not trusted here: self-signed certificate")
         assert "SSL_CERT_FILE" in (caught.value.hint or "")
+    with Client(url=box.url.replace("https", "http"), api_key=admin) as plain:
+        with pytest.raises(DaemonUnreachable) as caught:
+            plain.status()
+        assert caught.value.hint == f"if that box speaks https: --url {box.url}"
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with Client(url=box.url, api_key=admin) as client:
         assert client.status().url == box.url
