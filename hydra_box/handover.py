@@ -156,7 +156,7 @@ async def _try_program(environ: Mapping[str, str]) -> None:
 def _words_of(output: bytes, errors: bytes) -> str:
     """Why it does not start: its error, or else the end of what it printed."""
     try:
-        return str(error_of(msgspec.json.decode(output, type=ErrorBody)))
+        return error_of(msgspec.json.decode(output, type=ErrorBody)).message
     except msgspec.DecodeError:
         return errors.decode(errors="replace").strip()[-LAST_WORDS_CHARACTERS:]
 
@@ -164,5 +164,5 @@ def _words_of(output: bytes, errors: bytes) -> str:
 def _refusal(why: str) -> Conflict:
     return Conflict(
         f"the daemon that would follow does not start: {why}",
-        hint="this one goes on; hydra-box serve --check tries again",
+        hint="this one goes on; hydra-box serve --check says more",
     )

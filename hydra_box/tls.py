@@ -7,6 +7,7 @@ The files are read when the daemon starts, so a renewed certificate is taken up 
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 import stat
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 _EXPIRED = 10
 _NOT_YET_VALID = 9
 """OpenSSL's ``X509_V_ERR_CERT_HAS_EXPIRED`` and ``X509_V_ERR_CERT_NOT_YET_VALID``."""
+
+_PLACE_IN_OPENSSL = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
+"""What stands around OpenSSL's words: its part, and the line of Python's module."""
 
 
 class TlsFiles(Frozen, frozen=True, kw_only=True):
@@ -132,7 +136,8 @@ def _unusable(files: TlsFiles, error: ssl.SSLError) -> ConfigError:
             f"{files.key} is not the key of {files.certificate}",
             hint="name the two files that were issued together",
         )
-    why = (error.reason or str(error)).replace("_", " ").lower()
+    why = error.reason or _PLACE_IN_OPENSSL.sub("", str(error))
+    why = why.replace("_", " ").lower()
     return ConfigError(
         f"{files.certificate} and {files.key} are no usable certificate and key: {why}",
         hint="both are PEM files; the certificate comes first in its file, then its chain",

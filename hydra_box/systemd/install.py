@@ -31,7 +31,8 @@ Command = tuple[str, ...]
 PROGRAM: Final = (sys.executable, "-m", "hydra_box.cli")
 LINGERING: Final = Path("/var/lib/systemd/linger")
 EDITED_HINT: Final = (
-    "put changes into a drop-in (systemctl edit hydra-box), which stays; --force goes on anyway"
+    "put changes into a drop-in (systemctl edit, or systemctl --user edit), which stays; "
+    "--force goes on anyway"
 )
 
 

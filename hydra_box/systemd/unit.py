@@ -94,7 +94,7 @@ def _sum(body: str) -> str:
 
 
 def _sections(*sections: tuple[str, Sequence[str]]) -> str:
-    told = ["# Changes belong into a drop-in: systemctl edit; this file is replaced by updates."]
+    told = ["# Put changes into a drop-in, by systemctl [--user] edit: updates replace this file."]
     for name, lines in sections:
         told += ["", f"[{name}]", *lines]
     return "\n".join(told) + "\n"
