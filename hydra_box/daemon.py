@@ -20,6 +20,7 @@ from api.cors import with_cors
 from api.trust import Trusted
 from hydra_box import __version__, precheck
 from hydra_box.alarms import Alarms
+from hydra_box.allocator import give_back_freed_memory
 from hydra_box.assembly import assemble
 from hydra_box.box import Box
 from hydra_box.config import Paths, Settings, load_settings, resolve_paths
@@ -68,6 +69,7 @@ def run(
     Raises:
         HydraError: it cannot start: state directory, settings, port, another daemon.
     """
+    give_back_freed_memory()
     set_up_logging(os.environ)
     handed_over, held = inherited(os.environ), inherited_lock(os.environ)
     # What ended between two programs of this process.
