@@ -69,7 +69,8 @@ def replace_in_place(kept: Sequence[Instance], old: Sequence[Instance], *, settl
     """One old instance at a time ends, and makes room for its successor.
 
     It waits until everything else is ``settled`` and serves, so that a new way of running that does
-    not work takes down one instance and no more.
+    not work takes down one instance and no more. While another waits for room (a driver may take a
+    moment to give back what an ended one held), the last that serves goes on.
 
     Args:
         kept: the instances there are or will be, as many as are wanted.
@@ -77,8 +78,11 @@ def replace_in_place(kept: Sequence[Instance], old: Sequence[Instance], *, settl
         settled: nothing of the service comes or is on its way out.
     """
     others = [one for one in kept if one not in old]
-    ready = all(one.state is S.READY or waits_for_room(one) for one in others)
-    ending = tuple(old[:1]) if settled and ready else ()
+    waiting = [one for one in others if waits_for_room(one)]
+    ready = sum(one.state is S.READY for one in others)
+    rest = ready + len(waiting) == len(others)
+    last = bool(waiting) and ready + len(old) == 1
+    ending = tuple(old[:1]) if settled and rest and not last else ()
     return Turn(ending=ending, staying=tuple(one for one in kept if one not in ending))
 
 
