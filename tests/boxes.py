@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -10,9 +12,12 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from hydra_box.client import Client
 from hydra_box.config import resolve_paths
 from hydra_box.messages import CreateKeyRequest, DeployRequest, ServiceView
+from hydra_box.process import find_leftovers
 from hydra_box.types import Scope, ServiceStatus
 from tests.waiting import eventually
 
@@ -113,3 +118,16 @@ class RunningBox:
             raise
         finally:
             self.client.close()
+            if self.process.returncode == -signal.SIGKILL:
+                self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        """End the engines of a daemon that was killed, unless another has taken them over."""
+        with self.paths.lock.open() as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            for engine in find_leftovers(self.home):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    engine.kill()

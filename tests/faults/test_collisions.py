@@ -14,7 +14,7 @@ from tests.boxes import PROGRAM
 from tests.faults.census import left_behind, processes_of
 from tests.faults.conftest import Admit, Rounds
 from tests.faults.load import Fate, Tally
-from tests.faults.patient import Patient
+from tests.faults.patient import FORGIVING, Patient
 from tests.faults.rows import row_of, suffer
 
 
@@ -88,7 +88,7 @@ def test_what_lies_where_the_management_socket_should_be_is_no_obstacle(
 
 
 def test_an_engine_whose_socket_is_taken_away_is_replaced(admit: Admit, rounds: Rounds) -> None:
-    patient = admit(hang_timeout_seconds=2, probe_interval_seconds=1)
+    patient = admit(program=FORGIVING, hang_timeout_seconds=2, probe_interval_seconds=1)
     patient.deploy(instances=2)
 
     def tidy_up() -> Callable[[], bool]:
@@ -105,7 +105,7 @@ def test_an_engine_whose_socket_is_taken_away_is_replaced(admit: Admit, rounds: 
 
 
 def test_a_directory_at_an_engines_socket_is_cleared_away(admit: Admit, rounds: Rounds) -> None:
-    patient = admit()
+    patient = admit(program=FORGIVING)
     patient.deploy(instances=2)
 
     def collide() -> Callable[[], bool]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.faults.census import left_behind
 from tests.faults.conftest import Admit, Rounds
 from tests.faults.load import Fate
+from tests.faults.patient import FORGIVING
 from tests.faults.rows import row_of, suffer
 
 FULL = Path("/dev/full")
@@ -17,7 +18,7 @@ FULL = Path("/dev/full")
 
 
 def test_an_engine_starts_and_serves_without_room_for_its_log(admit: Admit, rounds: Rounds) -> None:
-    patient = admit()
+    patient = admit(program=FORGIVING)
     patient.deploy(instances=2)
 
     def fill() -> Callable[[], bool]:
