@@ -19,7 +19,7 @@ from tests.e2e import hubs
 from tests.fakes.hub import FakeHub
 from tests.waiting import eventually
 
-KILLS = int(os.environ.get("FAULT_ROUNDS", "15"))
+KILLS = int(os.environ.get("FAULT_ROUNDS", "8"))
 BYTES_PER_SECOND = 10_000_000
 """Of each connection: slow enough to be killed anywhere, as the file takes about a second."""
 

@@ -35,7 +35,7 @@ def test_a_killed_daemon_takes_no_engine_with_it(admit: Admit, rounds: Rounds) -
             silent_seconds.append((first.first_at or first.ended_at) - killed_at)
             return patient.whole
 
-        took = suffer(patient, load, kill, rounds(3))
+        took = suffer(patient, load, kill, rounds(2))
         assert patient.pids() == engines
     tally = load.tally()
     row = row_of(

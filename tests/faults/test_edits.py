@@ -27,7 +27,7 @@ def test_an_edit_of_two_instances_loses_nothing(admit: Admit, rounds: Rounds) ->
         return lambda: patient.healed_without(*old)
 
     with patient.load() as load:
-        took = suffer(patient, load, edit, rounds(2))
+        took = suffer(patient, load, edit, rounds(1))
     tally = load.tally()
     row = row_of("edit under load, 2 instances", tally, took, left_behind(patient.box))
     assert row.lost == row.broken == 0, tally.details(*set(Fate) - {Fate.OK})

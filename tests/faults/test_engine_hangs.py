@@ -23,7 +23,7 @@ def test_an_engine_that_stands_still_is_replaced(admit: Admit, rounds: Rounds) -
         return lambda: patient.healed_without(pid)
 
     with patient.load() as load:
-        took = suffer(patient, load, stop, rounds(2))
+        took = suffer(patient, load, stop, rounds(1))
     tally = load.tally()
     row = row_of("an engine hangs (SIGSTOP)", tally, took, left_behind(patient.box))
     assert row.lost == 0, tally.details(*set(Fate) - {Fate.OK})

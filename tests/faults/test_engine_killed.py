@@ -26,7 +26,7 @@ def test_the_kill_of_one_of_two_engines_loses_nothing(admit: Admit, rounds: Roun
         return lambda: patient.healed_without(victim)
 
     with patient.load() as load:
-        took = suffer(patient, load, kill, rounds(3))
+        took = suffer(patient, load, kill, rounds(2))
     row = row_of("SIGKILL of an engine, 2 instances", load.tally(), took, left_behind(patient.box))
     assert row.lost == 0, load.tally().details(Fate.FAILED, Fate.SENT_AWAY, Fate.UNREACHED)
     assert row.left == []

@@ -33,7 +33,7 @@ def test_an_engine_that_the_kernel_ends_for_its_memory_is_replaced(
                 group.limit(PAGE_BYTES)
             return lambda: patient.healed_without(pid)
 
-        took = suffer(patient, load, starve, rounds(2))
+        took = suffer(patient, load, starve, rounds(1))
     tally = load.tally()
     how = "SIGKILL in its place" if group is None else "by a limit of its cgroup"
     row = row_of("out-of-memory kill", tally, took, left_behind(patient.box), note=how)

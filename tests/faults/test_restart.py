@@ -27,7 +27,7 @@ def test_a_restart_refuses_no_connection_and_loses_no_request(admit: Admit, roun
         return patient.whole
 
     with patient.load() as load:
-        took = suffer(patient, load, restart, rounds(3))
+        took = suffer(patient, load, restart, rounds(2))
     tally = load.tally()
     row = row_of("hydra-box restart under load", tally, took, left_behind(patient.box))
     assert row.lost == row.broken == 0, tally.details(*set(Fate) - {Fate.OK})

@@ -25,7 +25,7 @@ from tests.faults.patient import FORGIVING, Patient
 from tests.faults.rows import row_of, suffer
 
 MIB = 1024 * 1024
-SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 WARM_UP_ROUNDS = 3
 MOST_GROWTH_BYTES = 24 * MIB
 MOST_NEW_DESCRIPTORS = 24

@@ -28,7 +28,7 @@ from hydra_box.messages import DeployRequest, ServiceView
 from hydra_box.types import Scope
 from tests.boxes import RunningBox
 
-EXAMPLES = 12
+EXAMPLES = 6
 """Of each kind, for each operation."""
 SECONDS = 30.0
 

@@ -21,8 +21,11 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
 
-@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "140x40"])
-@pytest.mark.parametrize("term", ["truecolor", "16-colours"])
+@pytest.mark.parametrize(
+    ("size", "term"),
+    [(SMALL, "16-colours"), (LARGE, "truecolor")],
+    ids=["80x24-16-colours", "140x40-truecolor"],
+)
 def test_every_story(home_of_box: Path, size: tuple[int, int], term: str) -> None:
     environ = {"HYDRA_BOX_HOME": str(home_of_box), "HYDRA_BOX_PORT": "0"}
     colours = "COLORTERM=truecolor" if term == "truecolor" else "TERM=xterm"
