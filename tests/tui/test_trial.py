@@ -162,7 +162,7 @@ async def test_settings_are_checked_while_typed_and_asked_for(trial: OpenTrial) 
         assert answer.completion_tokens == 5
         assert answer.prompt_tokens is not None
         assert answer.prompt_tokens > 14
-        await one.it.sees("off at the longest length")
+        await one.it.sees("longest length")
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
