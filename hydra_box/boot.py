@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import psutil
 
 from hydra_box.config import Paths, Settings
 from hydra_box.corrections import Corrections
@@ -17,7 +14,7 @@ from hydra_box.engines.base import Engine
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import DoesNotFit, EngineError, EngineUnavailable
 from hydra_box.library import Library
-from hydra_box.measure import holding, measured, tree
+from hydra_box.measure import holding, measured, tree, work_done
 from hydra_box.placer import Placer, accept, ask_for, offer_of
 from hydra_box.plan.availability import available_bytes
 from hydra_box.plan.gpu_loss import waits_for_gpu
@@ -220,12 +217,7 @@ def _work_done(pid: int, log_path: Path) -> float:
 
     Its workers count: vLLM's first process only waits for them.
     """
-    seconds = read_bytes = 0.0
-    for process in tree(pid):
-        with contextlib.suppress(psutil.Error):
-            cpu = process.cpu_times()
-            seconds += cpu.user + cpu.system
-            read_bytes += process.io_counters().read_bytes
+    done = work_done(tree(pid))
     logged = log_path.stat().st_size if log_path.exists() else 0
     # A process that only waits still wakes now and then: count whole tenths of a second.
-    return int(seconds * 10) + read_bytes + logged
+    return int(done.cpu_seconds * 10) + done.read_bytes + logged

@@ -143,6 +143,25 @@ def on_gpu(uuid: str, pids: frozenset[int], machine: Machine) -> int | None:
     return sum(found) if found else None
 
 
+class WorkDone(Frozen, frozen=True, kw_only=True):
+    """What processes have done so far, by the kernel's account."""
+
+    cpu_seconds: float
+    read_bytes: int
+    """From disks, the pages of mapped files included."""
+
+
+def work_done(processes: Iterable[psutil.Process]) -> WorkDone:
+    """What these have done together; who is gone counts no more. Blocking."""
+    seconds, read_bytes = 0.0, 0
+    for process in processes:
+        with suppress(psutil.Error):
+            cpu = process.cpu_times()
+            seconds += cpu.user + cpu.system
+            read_bytes += process.io_counters().read_bytes
+    return WorkDone(cpu_seconds=seconds, read_bytes=read_bytes)
+
+
 def tree(pid: int) -> Sequence[psutil.Process]:
     """A process and its descendants; none, if it is gone."""
     try:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from pathlib import Path
 
-import psutil
-
 from hydra_box.errors import HydraError
-from hydra_box.measure import tree
+from hydra_box.measure import tree, work_done
 from hydra_box.models.facts import read_facts
 from hydra_box.plan.load_time import NO_WEIGHTS, Weights
 
@@ -40,11 +37,7 @@ def weights_at(model_path: str) -> Weights:
 
 def bytes_read(pid: int) -> int:
     """What a process and its descendants have read from disks until now. Blocking."""
-    found = 0
-    for process in tree(pid):
-        with contextlib.suppress(psutil.Error):
-            found += process.io_counters().read_bytes
-    return found
+    return work_done(tree(pid)).read_bytes
 
 
 def _look(path: Path) -> Weights:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import psutil
 
-from hydra_box.measure import trees
+from hydra_box.measure import trees, work_done
 from hydra_box.types import Frozen
 
 CONNECT_TIMEOUT_SECONDS = 1.0
@@ -31,13 +30,12 @@ def look_at(engines: Mapping[str, tuple[int, Path]]) -> dict[str, Work]:
 
 
 def _look(processes: Iterable[psutil.Process], socket_path: Path) -> Work:
-    seconds, read_bytes = 0.0, 0
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            cpu = process.cpu_times()
-            seconds += cpu.user + cpu.system
-            read_bytes += process.io_counters().read_bytes
-    return Work(cpu_seconds=seconds, read_bytes=read_bytes, listens=listens(socket_path))
+    done = work_done(processes)
+    return Work(
+        cpu_seconds=done.cpu_seconds,
+        read_bytes=done.read_bytes,
+        listens=listens(socket_path),
+    )
 
 
 def listens(socket_path: Path) -> bool:
