@@ -118,10 +118,8 @@ class RunningBox:
             raise
         finally:
             self.client.close()
-            if self.process.returncode == -signal.SIGKILL:
-                self._end_orphans()
 
-    def _end_orphans(self) -> None:
+    def end_orphans(self) -> None:
         """End the engines of a daemon that was killed, unless another has taken them over."""
         with self.paths.lock.open() as held:
             try:

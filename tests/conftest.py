@@ -77,7 +77,7 @@ def home(short_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def start_box(home: Path) -> Iterator[StartBox]:
-    """Starts daemons on this test's state directory; stops the one that still runs at the end."""
+    """Starts daemons on this test's state directory; at the end, stops all that is left of them."""
     boxes: list[RunningBox] = []
 
     def start(**settings: object) -> RunningBox:
@@ -88,6 +88,8 @@ def start_box(home: Path) -> Iterator[StartBox]:
     yield start
     for box in boxes:
         box.stop()
+    for box in boxes:
+        box.end_orphans()
 
 
 @pytest.fixture(scope="session")

@@ -59,8 +59,9 @@ class Remote:
 def remotes(home: Path) -> Iterator[tuple[Remote, Remote]]:
     one, two = Remote(home.with_name("one")), Remote(home.with_name("two"))
     yield one, two
-    one.box.stop()
-    two.box.stop()
+    for remote in (one, two):
+        remote.box.stop()
+        remote.box.end_orphans()
 
 
 def ask(box: RunningBox, key: str, **more: Any) -> httpx.Response:

@@ -43,5 +43,8 @@ def admit(home: Path) -> Iterator[Admit]:
 
     yield start
     for patient in patients:
-        patient.stop()
-        assert left_by_the_dead(patient.box) == []
+        try:
+            patient.stop()
+            assert left_by_the_dead(patient.box) == []
+        finally:
+            patient.box.end_orphans()
