@@ -7,7 +7,7 @@ from collections.abc import Collection
 import msgspec
 import pytest
 
-from hydra_box.doctor_gpus import check_gpus
+from hydra_box.doctor.gpus import check_gpus
 from hydra_box.types import GpuCondition, GpuLoss, GpuProcess, Machine, Severity
 from tests.fakes.nvml_machine import mig_slices
 from tests.machines import (
