@@ -8,13 +8,13 @@ import msgspec
 
 from hydra_box.gateway.pool import Pool
 from hydra_box.placer import Placer
-from hydra_box.plan.beside import Replacement, replacement
+from hydra_box.plan.beside import Replacement, endings, replacement
 from hydra_box.supervisor import Supervisor
-from hydra_box.types import Ask, InstanceState, Offer, Service
+from hydra_box.types import Ask, InstanceState, Offer, Plan, Rejection, Service
 
 
 class Replacer:
-    """Asks for room for one new instance beside everything that runs."""
+    """Asks for room for one new instance beside everything that runs, or beside what stays."""
 
     def __init__(self, *, placer: Placer, supervisor: Supervisor, pool: Pool) -> None:
         self._placer = placer
@@ -34,18 +34,25 @@ class Replacer:
         """
         ours = self._supervisor.instances_of(service.id)
         serving = [one for one in ours if one.state is InstanceState.READY]
-        leaving = sum(one.id in old for one in serving)
+        leaving = [one.id for one in serving if one.id in old]
         if not leaving:
             return Replacement()
-        running = sum(one.placement is not None for one in ours)
-        one_more = msgspec.structs.replace(ask, instances=1, running=running)
-        decision = await self._placer.place_beside(
-            one_more, (offer,), self._supervisor.instances(), service.id
-        )
+        placed = sum(one.placement is not None for one in ours)
+        lacks: Rejection | None = None
+        for ends in (0, *endings(len(serving), len(leaving))):
+            one_more = msgspec.structs.replace(ask, instances=1, running=placed - ends)
+            decision = await self._placer.place_beside(
+                one_more, (offer,), self._supervisor.instances(), service.id, gone=leaving[:ends]
+            )
+            if isinstance(decision.result, Plan):
+                break
+            lacks = decision.result
+        else:
+            ends = len(leaving)
         endpoint = self._pool.find(service.access_name)
         return replacement(
-            decision.result,
+            lacks,
             serving=len(serving),
-            old=leaving,
+            ends=ends,
             start_seconds=endpoint.start_seconds if endpoint else None,
         )

@@ -17,17 +17,15 @@ class Sample(Frozen, frozen=True, kw_only=True):
     key: str
     """What to press to copy it."""
     title: str
-    language: str
-    """As Markdown names it."""
     text: str
 
 
 def samples(url: str, access_name: str) -> tuple[Sample, ...]:
     """curl, Python and Node.js; ``url`` is the endpoint without a path."""
     return (
-        Sample(key="c", title="curl", language="shell", text=_curl(url, access_name)),
-        Sample(key="p", title="Python", language="python", text=_python(url, access_name)),
-        Sample(key="n", title="Node.js", language="javascript", text=_node(url, access_name)),
+        Sample(key="c", title="curl", text=_curl(url, access_name)),
+        Sample(key="p", title="Python", text=_python(url, access_name)),
+        Sample(key="n", title="Node.js", text=_node(url, access_name)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -68,12 +68,17 @@ def without_service(
     machine: Machine, claims: Sequence[Claim], service_id: str
 ) -> tuple[Machine, tuple[Claim, ...]]:
     """The machine as it would be without a service's instances, and the claims of the others."""
+    gone = [claim for claim in claims if claim.service_id == service_id]
+    return as_if_free(machine, gone), tuple(one for one in claims if one.service_id != service_id)
+
+
+def as_if_free(machine: Machine, gone: Iterable[Claim]) -> Machine:
+    """The machine as it would be if what these claims tell of were free."""
     used = Counter[str]()
-    for claim in claims:
-        if claim.service_id == service_id:
-            used[claim.device] += claim.used_bytes
+    for claim in gone:
+        used[claim.device] += claim.used_bytes
     of_ram = used[CPU] + sum(used[gpu.uuid] for gpu in machine.gpus if gpu.shares_ram)
-    freed = replace(
+    return replace(
         machine,
         ram_available_bytes=min(machine.ram_total_bytes, machine.ram_available_bytes + of_ram),
         gpus=tuple(
@@ -81,7 +86,6 @@ def without_service(
             for gpu in machine.gpus
         ),
     )
-    return freed, tuple(claim for claim in claims if claim.service_id != service_id)
 
 
 def gpu_reserve(total_bytes: int) -> int:

@@ -8,18 +8,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hydra_box.plan.words import gib, gpu_name
-from hydra_box.types import CPU, Frozen, Machine, Placement, Plan, Rejection, Shortfall
+from hydra_box.types import (
+    CPU,
+    Frozen,
+    Machine,
+    MakesRoom,
+    Placement,
+    Plan,
+    Rejection,
+    Shortfall,
+)
 
 
 class Replacement(Frozen, frozen=True, kw_only=True):
     """How the instances of a service are replaced, and what that means for who calls it."""
 
-    in_place: bool = False
-    """Each ends before its successor starts."""
-    needs_downtime: bool = False
-    """Nothing serves meanwhile."""
+    makes_room: MakesRoom = MakesRoom.NO
     told: str | None = None
     """In a sentence; None: none that serves is replaced."""
+
+    @property
+    def needs_downtime(self) -> bool:
+        """Whether nothing serves meanwhile."""
+        return self.makes_room is MakesRoom.TO_THE_LAST
 
 
 def as_well(one: Placement, other: Placement) -> bool:
@@ -52,37 +63,48 @@ def lacking_beside(plan: Plan, machine: Machine, available: Mapping[str, int]) -
     )
 
 
+def endings(serving: int, old: int) -> tuple[int, ...]:
+    """After how many ends of old instances there may be room for a new one; worth asking in turn.
+
+    One is the rule, and the last that serves ends only if that has to be.
+    """
+    most = min(old, serving - 1)
+    return tuple(dict.fromkeys((1, most))) if most else ()
+
+
 def replacement(
-    result: Plan | Rejection, *, serving: int, old: int, start_seconds: float | None
+    lacks: Rejection | None, *, serving: int, ends: int, start_seconds: float | None
 ) -> Replacement:
     """How instances are replaced, as there is room for a new one beside all that run or not.
 
     Args:
-        result: of placing one new instance beside them.
-        serving: instances that serve now.
-        old: those of them that are to be replaced.
+        lacks: why there was no room the last time that it was asked; None: there always was.
+        serving: instances that serve now, of which one at least is to be replaced.
+        ends: how many of those have to end before there is room for a new one.
         start_seconds: how long the last start took, if that is known.
     """
-    if not old:
-        return Replacement()
-    if isinstance(result, Plan):
+    if lacks is None:
         return Replacement(
             told="A new instance starts beside those that serve, and takes the place of an old one "
             "once it is ready: the service is served throughout."
         )
-    lacks = result.missing[0].message if result.missing else result.message
-    no_room = f"There is no room for a new instance beside those that serve ({lacks})"
-    if serving > 1:
+    why = lacks.missing[0].message if lacks.missing else lacks.message
+    no_room = f"There is no room for a new instance beside those that serve ({why})"
+    if ends < serving:
+        first = "one after another ends" if ends == 1 else f"{ends} of them end"
         return Replacement(
-            in_place=True,
-            told=f"{no_room}: one after another ends before its successor starts, and "
-            f"{serving - 1} of {serving} serve meanwhile.",
+            makes_room=MakesRoom.ONE_BY_ONE,
+            told=f"{no_room}: {first} before a successor starts, and {serving - ends} of {serving} "
+            "serve meanwhile.",
         )
     away = "as long as it loads"
     if start_seconds is not None:
         away = f"about {max(1.0, start_seconds):.0f} s"
-    return Replacement(
-        in_place=True,
-        needs_downtime=True,
-        told=f"{no_room}: the old one has to end first, and nothing serves for {away}.",
-    )
+    if serving == 1:
+        told = f"{no_room}: the old one has to end first, and nothing serves for {away}."
+    else:
+        told = (
+            f"There is no room for a new instance even beside one that serves ({why}): all "
+            f"{serving} have to end before the first new one starts, and nothing serves for {away}."
+        )
+    return Replacement(makes_room=MakesRoom.TO_THE_LAST, told=told)

@@ -41,9 +41,27 @@ MAX_BOOTS_WITHOUT_READY = 5
 
 
 def waits_for_room(instance: Instance) -> bool:
-    """Whether it never had a process for lack of memory, and waits until there is some."""
-    never_ran = instance.runtime_id is None and not instance.boots_without_ready
-    return instance.state is S.BACKOFF and never_ran
+    """Whether its last start got no process for lack of memory, and it waits until there is some.
+
+    One that has failed to get ready is no such instance: who waits for it has to know of that.
+    """
+    has_run = instance.runtime_id is not None or instance.boots_without_ready > 0
+    return instance.state is S.BACKOFF and not has_run
+
+
+def is_stable(instance: Instance, *, now: float) -> bool:
+    """Whether it has served for so long that its next death says nothing of how it runs."""
+    ready_at = now if instance.ready_at is None else instance.ready_at
+    return instance.state is S.READY and now - ready_at >= STABLE_AFTER_SECONDS
+
+
+def keeps_dying(instance: Instance, deaths: int) -> bool:
+    """Whether its process died so often without having been stable, and it is not up again."""
+    if instance.state not in (S.BACKOFF, S.STARTING):
+        return False
+    # Without a process it counts in ``failures`` how often it found no room.
+    died = 0 if instance.runtime_id is None else instance.failures
+    return max(died, instance.boots_without_ready) >= deaths
 
 
 def restart_delay_seconds(failures: int) -> float:
@@ -62,9 +80,7 @@ def after_death(instance: Instance, *, now: float, reason: str, had_room: bool =
     room it is tried again for good: whoever holds the memory may leave.
     """
     was_ready = instance.state is S.READY
-    ready_at = now if instance.ready_at is None else instance.ready_at
-    stable = was_ready and now - ready_at >= STABLE_AFTER_SECONDS
-    failures = 1 if stable else instance.failures + 1
+    failures = 1 if is_stable(instance, now=now) else instance.failures + 1
     boots = 0 if was_ready else instance.boots_without_ready + had_room
     failed = boots >= MAX_BOOTS_WITHOUT_READY
     return msgspec.structs.replace(
@@ -74,6 +90,7 @@ def after_death(instance: Instance, *, now: float, reason: str, had_room: bool =
         process_created_at=None,
         ready_at=None,
         placement=None,
+        runtime_id=instance.runtime_id if had_room else None,
         failures=failures,
         boots_without_ready=boots,
         retry_at=None if failed else now + restart_delay_seconds(failures),

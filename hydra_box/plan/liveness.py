@@ -26,9 +26,6 @@ SUSPECT_SHARE = 4
 LEAST_WORK = 0.05
 """Cores; threads that only wait wake now and then, and use less."""
 
-LONGEST_STEP_SECONDS = 10.0
-"""What one look adds at most: when the daemon itself stood still, it saw nothing meanwhile."""
-
 
 class Limits(Frozen, frozen=True, kw_only=True):
     """How patient to be."""
@@ -86,11 +83,15 @@ class Verdict(Frozen, frozen=True, kw_only=True):
     reason: str = ""
 
 
-def seen(before: Vitals | None, pulse: Pulse, seconds: float) -> Vitals:
-    """The vitals after a look, ``seconds`` after the one before."""
+def seen(before: Vitals | None, pulse: Pulse, seconds: float, *, most_seconds: float) -> Vitals:
+    """The vitals after a look, ``seconds`` after the one before.
+
+    It adds ``most_seconds`` at most: when the daemon itself stood still, it saw nothing meanwhile,
+    and an engine that stood still with it needs a moment to show that it lives.
+    """
     if before is None:
         return Vitals(pulse=pulse)
-    last, step = before.pulse, min(seconds, LONGEST_STEP_SECONDS)
+    last, step = before.pulse, min(seconds, most_seconds)
     heard = pulse.heard > last.heard or (last.steps > 0 and pulse.steps > last.steps)
     asked = pulse.asked > 0 and last.asked > 0
     worked = pulse.cpu_seconds - last.cpu_seconds > LEAST_WORK * seconds

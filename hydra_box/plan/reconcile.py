@@ -14,7 +14,7 @@ from hydra_box.plan.lifecycle import COUNTS_AS_WANTED, HAS_PROCESS, LONGEST_DELA
 from hydra_box.plan.rollout import Turn, replace_beside, replace_in_place
 from hydra_box.plan.sleep import AWAKE, Sleep
 from hydra_box.plan.ways import Pins, outdated
-from hydra_box.types import DesiredState, Frozen, Instance, InstanceState, Service
+from hydra_box.types import DesiredState, Frozen, Instance, InstanceState, MakesRoom, Service
 
 S = InstanceState
 
@@ -196,13 +196,18 @@ def _turn(service: Service, instances: list[Instance], wanted: int, known: _Know
     serving = [one for one in present if one not in useless]
     old = sorted((one for one in serving if one.id in known.old), key=known.turn)
     leaving = any(one.state in _LEAVING for one in instances)
-    if wanted and old and not service.makes_room:
+    if wanted and old and service.makes_room is MakesRoom.NO:
         turn = replace_beside(wanted, serving, old, settled=not (leaving or useless))
         return replace(turn, ending=(*useless, *turn.ending))
     surplus = present[: max(0, len(present) - wanted)]
     kept = [one for one in serving if one not in surplus]
     settled = len(present) == wanted and not (leaving or useless)
-    turn = replace_in_place(kept, [one for one in old if one in kept], settled=settled)
+    turn = replace_in_place(
+        kept,
+        [one for one in old if one in kept],
+        settled=settled,
+        to_the_last=service.makes_room is MakesRoom.TO_THE_LAST,
+    )
     ending = [*surplus, *(one for one in useless if one not in surplus), *turn.ending]
     return replace(turn, ending=tuple(ending))
 

@@ -7,22 +7,34 @@
     else, ``makes_room``:    old drains, ends ─ new starts ─ ready
 
 One after another, in both ways. A new one for which there turns out to be no room gets that of an
-old one only while yet another serves.
+old one only while yet another serves, unless the owner lets the last end as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from hydra_box.plan.lifecycle import HAS_PROCESS, waits_for_room
+from msgspec.structs import replace
+
+from hydra_box.plan.lifecycle import HAS_PROCESS, is_stable, keeps_dying, waits_for_room
 from hydra_box.plan.ways import on_other_runtime
 from hydra_box.plan.words import counted
-from hydra_box.types import DesiredState, Frozen, Instance, InstanceState, Runtime, Service
+from hydra_box.types import (
+    DesiredState,
+    Frozen,
+    Instance,
+    InstanceState,
+    MakesRoom,
+    Runtime,
+    Service,
+)
 
 S = InstanceState
 
-BOOTS_BEFORE_GOING_BACK = 2
+DEATHS_BEFORE_GOING_BACK = 2
 """A new way that fails for a passing reason gets a second try; a broken one costs no more."""
+
+_UNPROVEN = frozenset({S.PENDING, S.STARTING, S.READY, S.BACKOFF})
 
 
 class Turn(Frozen, frozen=True, kw_only=True):
@@ -65,7 +77,13 @@ def replace_beside(
     return Turn(ending=ending, staying=tuple(one for one in staying if one not in ending))
 
 
-def replace_in_place(kept: Sequence[Instance], old: Sequence[Instance], *, settled: bool) -> Turn:
+def replace_in_place(
+    kept: Sequence[Instance],
+    old: Sequence[Instance],
+    *,
+    settled: bool,
+    to_the_last: bool = False,
+) -> Turn:
     """One old instance at a time ends, and makes room for its successor.
 
     It waits until everything else is ``settled`` and serves, so that a new way of running that does
@@ -76,12 +94,13 @@ def replace_in_place(kept: Sequence[Instance], old: Sequence[Instance], *, settl
         kept: the instances there are or will be, as many as are wanted.
         old: the outdated of them that serve, the first to go first.
         settled: nothing of the service comes or is on its way out.
+        to_the_last: the last that serves may end for one that waits for room.
     """
     others = [one for one in kept if one not in old]
     waiting = [one for one in others if waits_for_room(one)]
     ready = sum(one.state is S.READY for one in others)
     rest = ready + len(waiting) == len(others)
-    last = bool(waiting) and ready + len(old) == 1
+    last = bool(waiting) and ready + len(old) == 1 and not to_the_last
     ending = tuple(old[:1]) if settled and rest and not last else ()
     return Turn(ending=ending, staying=tuple(one for one in kept if one not in ending))
 
@@ -90,16 +109,28 @@ def why_back(service: Service, instances: Iterable[Instance], old: Collection[st
     """Why a service has to run as before its edit again; None: it has not."""
     if service.previous is None or service.desired_state is not DesiredState.RUNNING:
         return None
-    return _why_never_ready(one for one in instances if one.way is not None and one.id not in old)
+    return _why_it_dies(one for one in instances if one.way is not None and one.id not in old)
 
 
-def is_over(service: Service, instances: Collection[Instance], old: Collection[str]) -> bool:
+def has_moved(service: Service, instances: Collection[Instance], old: Collection[str]) -> bool:
     """Whether all that a service shall have serves as it shall, and what was before is gone."""
-    if not service.makes_room and service.previous is None:
-        return False
     ready = sum(one.state is S.READY for one in instances)
     wanted = service.desired_state is DesiredState.RUNNING
     return wanted and not old and ready >= service.desired_instances
+
+
+def settled(
+    service: Service, instances: Collection[Instance], old: Collection[str], *, now: float
+) -> Service:
+    """The service with what has still to be known of its rollout.
+
+    Nothing makes room any more once all have moved. What it goes back to is kept until they are
+    stable: a new way may get ready, and die of the first real request.
+    """
+    if not has_moved(service, instances, old):
+        return service
+    stable = sum(is_stable(one, now=now) for one in instances) >= service.desired_instances
+    return replace(service, makes_room=MakesRoom.NO, previous=None if stable else service.previous)
 
 
 def is_moving(service: Service, instances: Iterable[Instance], runtime: Runtime) -> bool:
@@ -107,12 +138,22 @@ def is_moving(service: Service, instances: Iterable[Instance], runtime: Runtime)
     if service.desired_state is not DesiredState.RUNNING:
         return False
     pin = {(runtime.engine, runtime.accelerator): runtime.id}
-    in_place = service.makes_room and service.engine is runtime.engine
+    in_place = service.makes_room is not MakesRoom.NO and service.engine is runtime.engine
     return in_place or any(on_other_runtime(one, pin) for one in instances)
 
 
+def may_still_die(service: Service, instances: Iterable[Instance], *, now: float) -> bool:
+    """Whether something of a service that has moved to a pinned runtime is not stable there yet."""
+    if service.desired_state is not DesiredState.RUNNING:
+        return False
+    return any(one.state in _UNPROVEN and not is_stable(one, now=now) for one in instances)
+
+
 def why_unpin(
-    runtime: Runtime, services: Iterable[Service], instances: Mapping[str, Collection[Instance]]
+    runtime: Runtime,
+    services: Iterable[Service],
+    instances: Mapping[str, Collection[Instance]],
+    moved: Collection[str] = (),
 ) -> str | None:
     """Why what was pinned before a runtime has to be used again; None: it has not.
 
@@ -122,12 +163,14 @@ def why_unpin(
         runtime: the pinned.
         services: all of them.
         instances: by service.
+        moved: ids of the services that have moved to it, and were not stable on it yet.
     """
     for service in services:
         ours = instances[service.id]
-        if service.previous is None and is_moving(service, ours, runtime):
+        counts = service.id in moved or is_moving(service, ours, runtime)
+        if counts and service.previous is None:
             on_it = (one for one in ours if one.runtime_id in (None, runtime.id))
-            if reason := _why_never_ready(on_it):
+            if reason := _why_it_dies(on_it):
                 return f"{service.name}: {reason}"
     return None
 
@@ -145,14 +188,14 @@ def told(service: Service, instances: Collection[Instance], old: Collection[str]
     if not any(waits_for_room(one) for one in new):
         return text
     text += "; the next one waits for room beside those that serve"
-    if service.makes_room or sum(one.state is S.READY for one in (*left, *new)) > 1:
+    serving = sum(one.state is S.READY for one in (*left, *new))
+    if serving > 1 or service.makes_room is MakesRoom.TO_THE_LAST:
         return text
     return f"{text}; hint: hydra-box edit {service.name} --allow-downtime ends an old one first"
 
 
-def _why_never_ready(instances: Iterable[Instance]) -> str | None:
+def _why_it_dies(instances: Iterable[Instance]) -> str | None:
     for one in instances:
-        tried = one.boots_without_ready >= BOOTS_BEFORE_GOING_BACK
-        if one.state is S.FAILED or (tried and one.state in (S.BACKOFF, S.STARTING)):
+        if one.state is S.FAILED or keeps_dying(one, DEATHS_BEFORE_GOING_BACK):
             return one.reason or "its engine ended, and did not say why"
     return None

@@ -28,6 +28,9 @@ PUBLIC = "public/"
 OWNER = "(owner)"
 """The key's name where none was needed: the box's owner, over the management socket."""
 
+NO_SERVICE = "(no service)"
+"""The access name in rows of requests that were refused before it was known what they call."""
+
 UNKNOWN = "(unknown)"
 """The user's name in rows that are older than users are in the books."""
 

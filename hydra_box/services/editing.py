@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hydra_box.catalog.reference import at_revision
+from hydra_box.catalog.reference import PREFIX, at_revision
 from hydra_box.errors import Conflict, DowntimeNeeded, InvalidRequest
 from hydra_box.messages import EditRequest
 from hydra_box.models.wanted import without_code
@@ -16,7 +16,17 @@ from hydra_box.plan.names import engine_named
 from hydra_box.plan.placement import check, matching
 from hydra_box.plan.ways import runs_like, way_of
 from hydra_box.plan.words import counted
-from hydra_box.types import CPU, Accelerator, Ask, ModelSpec, Offer, Plan, Service
+from hydra_box.types import (
+    CPU,
+    Accelerator,
+    Ask,
+    MakesRoom,
+    ModelSpec,
+    Offer,
+    Plan,
+    Service,
+    WeightFormat,
+)
 
 ANYWHERE = "auto"
 """The device of a service that runs wherever it fits."""
@@ -60,15 +70,25 @@ def changes_nothing(service: Service, ask: Ask) -> bool:
     )
 
 
-def model_of_edit(service: Service, request: EditRequest) -> str:
+def model_of_edit(service: Service, request: EditRequest, ask: Ask, spec: ModelSpec | None) -> str:
     """The MODEL whose weights an edited service runs on, where they are others.
+
+    What the catalog has of a repository is of the revision that its entry names. Who names another
+    one means the same repository.
+
+    Args:
+        service: as it is.
+        request: the edit.
+        ask: what it asks for.
+        spec: its present model, if it is not named as a repository.
 
     Raises:
         InvalidRequest: it has no such revision.
     """
     if request.revision is None:
         return service.base_model
-    return at_revision(service.base_model, request.revision)
+    named = service.base_model if spec is None else _on_the_hub(spec, ask) or service.base_model
+    return at_revision(named, request.revision)
 
 
 def offers_here(service: Service, spec: ModelSpec, ask: Ask, model: str) -> tuple[Offer, ...]:
@@ -134,12 +154,12 @@ def rolled_out(service: Service, new: Service, how: Replacement, *, has_served: 
     previous = service.previous or (way_of(service) if has_served else None)
     if previous is not None and runs_like(previous, way_of(new)):
         previous = None
-    return msgspec.structs.replace(new, previous=previous, makes_room=how.in_place)
+    return msgspec.structs.replace(new, previous=previous, makes_room=how.makes_room)
 
 
 def as_asked(service: Service) -> Service:
     """The service without what is noted of a rollout, which nobody has asked for."""
-    return msgspec.structs.replace(service, previous=None, makes_room=False)
+    return msgspec.structs.replace(service, previous=None, makes_room=MakesRoom.NO)
 
 
 def check_downtime(service: Service, how: Replacement, *, command: str, allowed: bool) -> None:
@@ -182,6 +202,19 @@ def _differences(old: Service, new: Service) -> Iterator[str]:
     if new.price is not None and new.price != old.price:
         price = new.price
         yield f"the price {price.input_per_million:g} / {price.output_per_million:g} a million"
+
+
+def _on_the_hub(spec: ModelSpec, ask: Ask) -> str | None:
+    """The repository that has the weights which are asked for; None: they are not of the hub."""
+    asked = matching(ask, spec.offers)
+    if ask.engine is not None:
+        asked = readable(ask.engine, asked)
+    for one in asked:
+        if one.repository is not None:
+            is_gguf = one.facts.format is WeightFormat.GGUF
+            file = f":{one.facts.quantization}" if is_gguf and one.facts.quantization else ""
+            return f"{PREFIX}{one.repository}{file}"
+    return None
 
 
 def _device(service: Service, request: EditRequest) -> str | None:

@@ -24,7 +24,7 @@ from hydra_box.services.finding import check_has_instances
 from hydra_box.services.terms import changes_terms_only, with_terms
 from hydra_box.services.views import ServiceViews
 from hydra_box.supervisor import Supervisor
-from hydra_box.types import DesiredState, InstanceState, Service, Severity
+from hydra_box.types import DesiredState, InstanceState, MakesRoom, Service, Severity
 
 
 class Editor:
@@ -111,7 +111,7 @@ class Editor:
     async def _let_make_room(self, service: Service, request: EditRequest) -> ServiceView:
         """Go on with an edit that waits for room, by ending an old instance first, if allowed."""
         if request.allow_downtime and self._supervisor.statuses.outdated(service):
-            new = msgspec.structs.replace(service, makes_room=True)
+            new = msgspec.structs.replace(service, makes_room=MakesRoom.TO_THE_LAST)
             what = f"{service.name} may be away while its instances are replaced"
             if await self._desired.exchange(service, new, what):
                 service = new

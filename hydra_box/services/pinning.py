@@ -9,6 +9,7 @@ import msgspec
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.placer import ask_for, offer_of
 from hydra_box.plan.beside import Replacement
+from hydra_box.plan.rollout import has_moved
 from hydra_box.plan.ways import on_other_runtime
 from hydra_box.replacing import Replacer
 from hydra_box.services.editing import check_downtime
@@ -49,7 +50,7 @@ class Pinning:
         for service, how in ways:
             check_downtime(service, how, command=command, allowed=allow_downtime)
         for service, how in ways:
-            new = msgspec.structs.replace(service, makes_room=how.in_place)
+            new = msgspec.structs.replace(self._as_seen(service), makes_room=how.makes_room)
             await self._services.exchange(service, new, None)
         replaces = next((one.runtime_id for _, old in moving for one in old), None)
         pinned = await self._runtimes.pin(runtime_id, replaces=replaces)
@@ -76,6 +77,13 @@ class Pinning:
             if old and service.desired_state is DesiredState.RUNNING:
                 found.append((service, old))
         return found
+
+    def _as_seen(self, service: Service) -> Service:
+        """A service whose last edit is over: from now on it is the pin that may not work."""
+        ours = self._supervisor.instances_of(service.id)
+        if has_moved(service, ours, self._supervisor.statuses.outdated(service)):
+            return msgspec.structs.replace(service, previous=None)
+        return service
 
     async def _replacement(self, service: Service, old: list[Instance]) -> Replacement:
         ask = ask_for(service, instances=1, running=0)

@@ -1,8 +1,9 @@
-"""Rollouts to their end: over once all serves as it shall, back when what is new never does."""
+"""Rollouts to their end: over once what is new is stable, back when it never is."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -11,8 +12,14 @@ from hydra_box.alarms import Alarms
 from hydra_box.engines.runtimes import RuntimeManager
 from hydra_box.errors import HydraError
 from hydra_box.journal import Record
-from hydra_box.plan.rollout import is_moving, is_over, why_back, why_unpin
-from hydra_box.services.editing import as_asked
+from hydra_box.plan.rollout import (
+    has_moved,
+    is_moving,
+    may_still_die,
+    settled,
+    why_back,
+    why_unpin,
+)
 from hydra_box.services.manager import ServiceManager
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import Runtime, Service, Severity
@@ -33,12 +40,18 @@ class Rollouts:
         runtimes: RuntimeManager,
         record: Record,
         alarms: Alarms,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._services = services
         self._supervisor = supervisor
         self._runtimes = runtimes
         self._record = record
         self._alarms = alarms
+        self._clock = clock
+        self._moved: dict[str, set[str]] = {}
+        """By runtime that was pinned: ids of the services that have moved to it, or are about to.
+
+        In memory alone: for the next daemon what has moved to the end is settled."""
         self._went_back: set[str] = set()
         """Ids of services with an alarm that says so."""
         self._busy = False
@@ -71,18 +84,27 @@ class Rollouts:
         old = self._supervisor.statuses.outdated(service)
         if reason := why_back(service, instances, old):
             return partial(self._go_back, service, reason)
-        if is_over(service, instances, old):
-            return partial(self._settle, service)
-        return None
+        if service.previous is not None and has_moved(service, instances, old):
+            self._forget(service.id)
+        new = settled(service, instances, old, now=self._clock())
+        return None if new == service else partial(self._settle, service, new)
 
     def _of_runtime(self, runtime: Runtime) -> Step | None:
         if not runtime.pinned or runtime.replaces is None:
+            self._moved.pop(runtime.id, None)
             return None
         services = self._supervisor.services()
         instances = {one.id: self._supervisor.instances_of(one.id) for one in services}
-        if reason := why_unpin(runtime, services, instances):
+        moving = {one.id for one in services if is_moving(one, instances[one.id], runtime)}
+        moved = self._moved.setdefault(runtime.id, set())
+        moved |= moving
+        if reason := why_unpin(runtime, services, instances, moved):
             return partial(self._roll_back, runtime, reason)
-        if any(is_moving(one, instances[one.id], runtime) for one in services):
+        if moving:
+            return None
+        self._alarms.clear(_alarm_of(runtime))
+        on_it, now = (one for one in services if one.id in moved), self._clock()
+        if any(may_still_die(one, instances[one.id], now=now) for one in on_it):
             return None
         return partial(self._settle_runtime, runtime)
 
@@ -98,10 +120,8 @@ class Rollouts:
                 service_name=service.name,
             )
 
-    async def _settle(self, service: Service) -> None:
-        settled = await self._services.exchange(service, as_asked(service), None)
-        if settled and service.previous is not None:
-            self._forget(service.id)
+    async def _settle(self, service: Service, new: Service) -> None:
+        await self._services.exchange(service, new, None)
 
     def _forget(self, service_id: str) -> None:
         """A service serves as its owner wants it by now, or is gone."""
@@ -110,12 +130,11 @@ class Rollouts:
 
     async def _settle_runtime(self, runtime: Runtime) -> None:
         await self._runtimes.settle(runtime.id)
-        self._alarms.clear(_alarm_of(runtime))
 
     async def _roll_back(self, runtime: Runtime, reason: str) -> None:
         before = await self._runtimes.roll_back(runtime.id)
         instead = "nothing is" if before is None else f"{before.id} is"
-        message = f"{runtime.id} never got ready, {instead} pinned again: {reason}"
+        message = f"{runtime.id} does not serve, {instead} pinned again: {reason}"
         self._record("runtime.rolled_back", message, severity=Severity.ERROR)
         self._alarms.raise_(_alarm_of(runtime), message, hint="hydra-box engines list")
         for service in self._supervisor.services():

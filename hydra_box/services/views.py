@@ -49,6 +49,8 @@ class ServiceViews:
         instances = self._supervisor.instances_of(service.id)
         status = self._supervisor.statuses.of(service)
         waits = status in (ServiceStatus.DEPLOYING, ServiceStatus.SCALING)
+        upstreams = self._upstreams.views(service.id)
+        lengths = (one.context_length for one in upstreams if one.context_length)
         return ServiceView(
             id=service.id,
             name=service.name,
@@ -59,7 +61,8 @@ class ServiceViews:
             base_model=service.base_model,
             engine=service.engine,
             quantization=service.quantization,
-            context_length=service.context_length,
+            # Every upstream takes what the smallest does; of none of them it is not known.
+            context_length=service.context_length or min(lengths, default=0),
             slots=service.slots,
             desired_instances=service.desired_instances,
             ready_instances=sum(one.state is InstanceState.READY for one in instances),
@@ -77,7 +80,7 @@ class ServiceViews:
             owner_name=self._users.get(service.owner_id).name,
             price=service.price,
             priority=service.priority,
-            upstreams=self._upstreams.views(service.id),
+            upstreams=upstreams,
             rollout=told(service, instances, self._supervisor.statuses.outdated(service)),
         )
 

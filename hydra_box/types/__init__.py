@@ -31,7 +31,15 @@ from hydra_box.types.library import (
     StoredModel,
     Transfer,
 )
-from hydra_box.types.machine import CPU, Gpu, GpuCondition, GpuLoss, GpuProcess, Machine
+from hydra_box.types.machine import (
+    CPU,
+    Gpu,
+    GpuCondition,
+    GpuFault,
+    GpuLoss,
+    GpuProcess,
+    Machine,
+)
 from hydra_box.types.models import (
     CacheKind,
     FactsSource,
@@ -62,6 +70,7 @@ from hydra_box.types.services import (
     DesiredState,
     Instance,
     InstanceState,
+    MakesRoom,
     MeasuredMemory,
     Service,
     ServiceStatus,
@@ -99,6 +108,7 @@ __all__ = [
     "Frozen",
     "Gpu",
     "GpuCondition",
+    "GpuFault",
     "GpuLoss",
     "GpuProcess",
     "Histogram",
@@ -110,6 +120,7 @@ __all__ = [
     "LayerCache",
     "LoadTime",
     "Machine",
+    "MakesRoom",
     "MeasuredMemory",
     "Modality",
     "ModelFacts",

@@ -82,6 +82,18 @@ class GpuLoss(Frozen, frozen=True, kw_only=True):
     """None: it was lost before it was first seen."""
 
 
+class GpuFault(Frozen, frozen=True, kw_only=True):
+    """An error that a GPU's driver has reported: an Xid."""
+
+    uuid: str
+    xid: int
+    """Its number in NVIDIA's catalogue."""
+    message: str
+    """What it means, with a hint."""
+    of_a_program: bool
+    """It is mostly the doing of a program, and the GPU itself goes on."""
+
+
 class Machine(Frozen, frozen=True, kw_only=True):
     """What this machine has, and what of it is free now."""
 
@@ -104,5 +116,7 @@ class Machine(Frozen, frozen=True, kw_only=True):
     """The condition in words, with a hint where there is something to do."""
     gpus: tuple[Gpu, ...] = ()
     lost_gpus: tuple[GpuLoss, ...] = ()
+    gpu_faults: tuple[GpuFault, ...] = ()
+    """What was reported since the look before this one."""
     driver_version: str | None = None
     cuda_version: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from hydra_box.types.base import Frozen
 from hydra_box.types.engines import EngineName
@@ -42,6 +42,17 @@ class InstanceState(StrEnum):
     STOPPED = "stopped"
     BACKOFF = "backoff"
     FAILED = "failed"
+
+
+class MakesRoom(IntEnum):
+    """Which of a service's old instances end before their successors start."""
+
+    NO = 0
+    """None: there is room for both."""
+    ONE_BY_ONE = 1
+    """Each in its turn; but the last that serves goes on while a successor waits for room."""
+    TO_THE_LAST = 2
+    """Each, the last too: its owner lets nothing serve for a while."""
 
 
 class User(Frozen, frozen=True, kw_only=True):
@@ -105,10 +116,9 @@ class Service(Frozen, frozen=True, kw_only=True):
     priority: int = 0
     """0 to 100: after a start of the machine, services of a higher one come back first."""
     previous: Way | None = None
-    """What an edit replaced: kept until the new way has served, gone back to if it never does."""
-    makes_room: bool = False
-    """Of its instances that are replaced each ends before its successor starts, because there is
-    no room for both."""
+    """What an edit replaced: kept until the new way has served for a while, gone back to if it
+    does not."""
+    makes_room: MakesRoom = MakesRoom.NO
     desired_state: DesiredState
     created_at: float
 
@@ -123,6 +133,8 @@ class MeasuredMemory(Frozen, frozen=True, kw_only=True):
     that are there twice count once."""
     reported_bytes: int | None = None
     """What the engine itself says in its log, where it does."""
+    private_bytes: int | None = None
+    """On the CPU: what of its memory was no page of a file, from which its growth is counted."""
 
 
 class Instance(Frozen, frozen=True, kw_only=True):
@@ -140,6 +152,7 @@ class Instance(Frozen, frozen=True, kw_only=True):
     """Seconds from the machine's boot to the start of its process; with the pid it names it for
     good, whatever is done to the clock."""
     runtime_id: str | None = None
+    """What its process runs, or last ran; None: its last start found no room for one."""
     way: Way | None = None
     """As its service was when its process was started; None: it never had one."""
     may_sleep: bool = False
@@ -148,7 +161,7 @@ class Instance(Frozen, frozen=True, kw_only=True):
     restarts: int = 0
     """How often its process was started again after it had died."""
     failures: int = 0
-    """Deaths since it was last stable; drives the restart delay."""
+    """Deaths since it was last stable, and starts that found no room; drives the restart delay."""
     boots_without_ready: int = 0
     retry_at: float | None = None
     """When a BACKOFF ends."""

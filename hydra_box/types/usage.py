@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 
 
 class RequestRecord(Frozen, frozen=True, kw_only=True):
-    """A request for a service that was found, and how it ended: one row of the books.
+    """A request whose key is known, and how it ended: one row of the books.
 
     Names are kept beside ids, so that it can be read when service, key or user are gone.
     """
@@ -48,6 +48,7 @@ class RequestRecord(Frozen, frozen=True, kw_only=True):
     user_name: str
     """Of who called."""
     service_id: str
+    """Empty: it was refused before its service was known."""
     access_name: str
     instance_id: str = ""
     """The instance or upstream that answered last; empty: none did."""

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 
 from hydra_box.alarms import Alarms
-from hydra_box.instances import Instances
-from hydra_box.life import Lives
+from hydra_box.journal import Record
 from hydra_box.plan.alarms import gpu_signs
 from hydra_box.plan.gpu_loss import devices_of, lost_devices
-from hydra_box.types import InstanceState, Machine
+from hydra_box.supervisor.instances import Instances
+from hydra_box.supervisor.life import Lives
+from hydra_box.types import InstanceState, Machine, Severity
 
 SCOPE = "gpu."
 
@@ -22,6 +23,7 @@ class GpuWatch:
 
     Args:
         alarms: where GPUs in trouble are told.
+        record: is told of what their driver reports.
         instances: the actual state.
         lives: ends processes.
         clock: Unix time.
@@ -32,11 +34,13 @@ class GpuWatch:
         self,
         *,
         alarms: Alarms,
+        record: Record,
         instances: Instances,
         lives: Lives,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._alarms = alarms
+        self._record = record
         self._instances = instances
         self._lives = lives
         self._clock = clock
@@ -47,6 +51,9 @@ class GpuWatch:
     def look(self, machine: Machine) -> None:
         """Do what follows from a look at the machine."""
         self._alarms.hold(SCOPE, gpu_signs(machine, self._alarms.raised()))
+        for fault in machine.gpu_faults:
+            severity = Severity.WARNING if fault.of_a_program else Severity.ERROR
+            self._record("gpu.xid", fault.message, severity=severity)
         self._end_lost(machine)
         here = frozenset(gpu.uuid for gpu in machine.gpus)
         if here - self._here:

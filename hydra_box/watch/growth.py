@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 from hydra_box.alarms import Alarms
-from hydra_box.instances import Instances
 from hydra_box.journal import Journal
 from hydra_box.measure import Holding, holdings, on_gpu
 from hydra_box.plan.alarms import Sign
 from hydra_box.plan.growth import Held, describe, outgrown, threatens
 from hydra_box.sampler import Sampler
-from hydra_box.types import CPU, Instance, InstanceState, Machine, Service, Severity
+from hydra_box.supervisor.instances import Instances
+from hydra_box.types import CPU, Instance, InstanceState, Machine, MeasuredMemory, Service, Severity
 
 SCOPE = "growth."
 
@@ -52,8 +52,6 @@ class Growth:
         self._replace = replace
         self._percent = percent
         self._ram_reserve_bytes = ram_reserve_bytes
-        self._first: dict[str, tuple[int, int]] = {}
-        """By instance: the pid, and the private bytes when its processes were first looked at."""
 
     async def look(self) -> None:
         """Look at all of them once."""
@@ -70,7 +68,6 @@ class Growth:
             instance, holds = self._instances.get(instance_id), held[pid]
             if instance is not None and instance.pid == pid and holds.pids:
                 signs += self._judge(instance, holds, machine)
-        self._first = {id: found for id, found in self._first.items() if id in ready}
         self._alarms.hold(SCOPE, signs)
 
     def _judge(self, instance: Instance, holds: Holding, machine: Machine) -> Iterator[Sign]:
@@ -99,22 +96,13 @@ class Growth:
             )
 
     def _held(self, instance: Instance, holds: Holding, machine: Machine) -> Iterator[Held]:
-        pid, first = self._first.setdefault(instance.id, (instance.pid or 0, holds.private_bytes))
-        if pid != instance.pid:
-            self._first[instance.id] = instance.pid or 0, holds.private_bytes
-            first = holds.private_bytes
         granted = (
             {}
             if instance.placement is None
             else {one.device: one.total_bytes for one in instance.placement.memory}
         )
         for one in instance.measured:
-            # Pages of mapped files come and go; what an engine keeps for itself only grows.
-            now = (
-                one.measured_bytes + holds.private_bytes - first
-                if one.device == CPU
-                else on_gpu(one.device, holds.pids, machine)
-            )
+            now = _now(one, holds, machine)
             if now is not None:
                 yield Held(
                     device=one.device,
@@ -122,3 +110,14 @@ class Growth:
                     at_ready_bytes=one.measured_bytes,
                     now_bytes=now,
                 )
+
+
+def _now(one: MeasuredMemory, holds: Holding, machine: Machine) -> int | None:
+    """What an instance holds of a device by now; None: nobody tells."""
+    if one.device != CPU:
+        return on_gpu(one.device, holds.pids, machine)
+    if one.private_bytes is None:
+        return None
+    # Pages of mapped files come and go; what an engine keeps for itself only grows. It counts from
+    # when it was ready, whichever daemon saw that.
+    return one.measured_bytes + holds.private_bytes - one.private_bytes

@@ -16,9 +16,7 @@ from pathlib import Path
 from hydra_box.engines.base import Engine
 from hydra_box.errors import EngineError
 from hydra_box.gateway.pool import Pool
-from hydra_box.instances import Instances
 from hydra_box.journal import Journal
-from hydra_box.life import Lives
 from hydra_box.plan.liveness import (
     Life,
     Limits,
@@ -29,7 +27,9 @@ from hydra_box.plan.liveness import (
     verdict,
     wants_probe,
 )
-from hydra_box.running import Running
+from hydra_box.supervisor.instances import Instances
+from hydra_box.supervisor.life import Lives
+from hydra_box.supervisor.running import Running
 from hydra_box.types import EngineName, Instance, InstanceState, Severity
 from hydra_box.watch.signs_of_life import Work, look_at
 
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_PERIOD_SECONDS = 5.0
 LOOKS_BEFORE_SUSPECT = 3
+MOST_PERIODS = 2
+"""Of silence, what one look adds at most."""
 
 
 @dataclass(eq=False, slots=True)
@@ -158,7 +160,12 @@ class Liveness:
             read_bytes=work.read_bytes,
             wrong_answers=patient.wrong_answers,
         )
-        patient.vitals = vitals = seen(patient.vitals, pulse, now - patient.seen_at)
+        patient.vitals = vitals = seen(
+            patient.vitals,
+            pulse,
+            now - patient.seen_at,
+            most_seconds=MOST_PERIODS * self.period_seconds,
+        )
         patient.seen_at = now
         if vitals.quiet_seconds == 0.0:
             patient.unanswered, patient.wrong_answers = False, 0

@@ -13,13 +13,13 @@ from hydra_box.alarms import Alarms
 from hydra_box.config import Settings
 from hydra_box.engines.base import Engine
 from hydra_box.gateway.pool import Pool
-from hydra_box.instances import Instances
 from hydra_box.journal import Journal
-from hydra_box.life import Lives
 from hydra_box.plan.alarms import Bounds
 from hydra_box.plan.liveness import Limits
 from hydra_box.sampler import Sampler
 from hydra_box.supervisor import Supervisor
+from hydra_box.supervisor.instances import Instances
+from hydra_box.supervisor.life import Lives
 from hydra_box.tls import TlsFiles
 from hydra_box.types import EngineName, Severity
 from hydra_box.watch.certificate import CertificateWatch
@@ -125,7 +125,12 @@ def watching(
     tls_files: TlsFiles | None = None,
 ) -> Watching:
     """All that watches; ``places`` are the directories of the box, by what they hold."""
-    gpus = GpuWatch(alarms=rooms.alarms, instances=rooms.instances, lives=rooms.lives)
+    gpus = GpuWatch(
+        alarms=rooms.alarms,
+        record=rooms.journal.record,
+        instances=rooms.instances,
+        lives=rooms.lives,
+    )
     rooms.sampler.tell(gpus.look)
     bounds = Bounds(
         disk_bytes=settings.disk_alarm_bytes,

@@ -23,7 +23,6 @@ NOTHING = KeyLoad()
 THOUSAND = "the key 'k' may take 1,000 tokens a minute"
 LIMITS = st.none() | st.integers(1, 20) | st.integers(1, 10**12)
 NOWS = st.floats(0, 1e9)
-STEPS = st.floats(0, 90)
 
 
 def buckets() -> st.SearchStrategy[Bucket]:

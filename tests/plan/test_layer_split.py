@@ -15,8 +15,6 @@ from hydra_box.types import Ask, EngineOptions
 from tests import machines
 from tests.plan.making import GIB, gguf
 
-NAMES = ("a", "b", "c", "d")
-
 
 def site(*free_gib: float, ram_gib: int = 256) -> Site:
     gpus = [

@@ -16,6 +16,7 @@ from hydra_box.plan.lifecycle import (
     STABLE_AFTER_SECONDS,
     after_death,
     restart_delay_seconds,
+    waits_for_room,
 )
 from hydra_box.types import Instance, InstanceState
 from tests.samples import an_instance, structs
@@ -64,7 +65,15 @@ def test_without_room_it_never_gives_up() -> None:
         assert waits.state is S.BACKOFF
         instance = msgspec.structs.replace(waits, state=S.STARTING)
     assert waits.retry_at == 100.0 + LONGEST_DELAY_SECONDS
-    assert waits.boots_without_ready == 0
+    assert (waits.boots_without_ready, waits_for_room(waits)) == (0, True)
+
+
+def test_one_that_ran_waits_for_room_like_any_other() -> None:
+    served = an_instance(state=S.READY, ready_at=90.0, runtime_id="r")
+    died = after_death(served, now=100.0, reason="signal 9")
+    assert not waits_for_room(died)
+    again = msgspec.structs.replace(died, state=S.STARTING)
+    assert waits_for_room(after_death(again, now=101.0, reason="no room", had_room=False))
 
 
 def test_a_death_while_starting_counts_towards_the_end() -> None:

@@ -13,16 +13,18 @@ from hydra_box.plan.liveness import (
     verdict,
     wants_probe,
 )
+from hydra_box.watch.liveness import MOST_PERIODS
 
 LIMITS = Limits(hang_seconds=60.0, busy_hang_seconds=1800.0, probe_seconds=30.0)
 STEP_SECONDS = 5.0
+MOST_SECONDS = 10.0
 
 
 def after(pulses: list[Pulse], seconds: float = STEP_SECONDS) -> Vitals:
     """The vitals after these looks, one every ``seconds``."""
     vitals = None
     for pulse in pulses:
-        vitals = seen(vitals, pulse, seconds)
+        vitals = seen(vitals, pulse, seconds, most_seconds=MOST_SECONDS)
     assert vitals is not None
     return vitals
 
@@ -123,9 +125,17 @@ def test_a_suspect_that_works_again_is_healthy() -> None:
     )
 
 
-def test_a_daemon_that_stood_still_itself_accuses_nobody() -> None:
-    vitals = seen(None, Pulse(heard=7, asked=1), 0.0)
-    assert verdict(seen(vitals, Pulse(heard=7, asked=1), 3600.0), LIMITS).life is Life.ALIVE
+@pytest.mark.parametrize(("hang_seconds", "period_seconds"), [(60.0, 5.0), (2.0, 2 / 12)])
+def test_a_daemon_that_stood_still_itself_accuses_nobody(
+    hang_seconds: float, period_seconds: float
+) -> None:
+    limits = Limits(hang_seconds=hang_seconds, busy_hang_seconds=1800.0, probe_seconds=0.5)
+    vitals = None
+    for seconds in (0.0, period_seconds, 3600.0):
+        vitals = seen(
+            vitals, Pulse(heard=7, asked=1), seconds, most_seconds=MOST_PERIODS * period_seconds
+        )
+        assert verdict(vitals, limits).life is not Life.DEAD
 
 
 def test_the_first_answer_of_the_counters_is_no_step() -> None:

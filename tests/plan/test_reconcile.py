@@ -39,12 +39,13 @@ from hydra_box.types import (
     EngineOptions,
     Instance,
     InstanceState,
+    MakesRoom,
     Placement,
     Service,
 )
 from tests.samples import a_service, an_instance
 
-D, S = DesiredState, InstanceState
+D, M, S = DesiredState, MakesRoom, InstanceState
 
 CREATE = CreateInstance(service_id="svc-qwen2")
 GONE = ForgetService(service_id="svc-qwen2")
@@ -173,7 +174,7 @@ def _replacing(
     desired: int,
     states: dict[str, InstanceState],
     *,
-    makes_room: bool = False,
+    makes_room: MakesRoom = M.NO,
     unhealthy: Collection[str] = (),
     changes: Mapping[str, object] | None = None,
 ) -> list[Action]:
@@ -206,10 +207,10 @@ USELESS: list[tuple[int, dict[str, InstanceState], list[Action]]] = [
 ]
 
 
-@pytest.mark.parametrize("makes_room", [False, True])
+@pytest.mark.parametrize("makes_room", M)
 @pytest.mark.parametrize(("desired", "states", "actions"), USELESS)
 def test_outdated_instances_that_do_not_serve_are_replaced(
-    desired: int, states: dict[str, InstanceState], actions: list[Action], makes_room: bool
+    desired: int, states: dict[str, InstanceState], actions: list[Action], makes_room: MakesRoom
 ) -> None:
     assert _replacing(desired, states, makes_room=makes_room) == actions
 
@@ -266,7 +267,8 @@ def test_outdated_instances_serve_until_new_ones_do(
 def test_where_old_and_new_have_no_room_one_at_a_time_makes_it(
     desired: int, states: dict[str, InstanceState], actions: list[Action]
 ) -> None:
-    assert _replacing(desired, states, makes_room=True) == actions
+    assert _replacing(desired, states, makes_room=M.ONE_BY_ONE) == actions
+    assert _replacing(desired, states, makes_room=M.TO_THE_LAST) == actions
 
 
 WAITS: dict[str, object] = {"retry_at": 200.0}
@@ -306,10 +308,13 @@ def test_only_what_waits_for_room_is_given_some(
     changes: dict[str, object], actions: list[Action]
 ) -> None:
     states = {"o": S.READY, "n1": S.READY, "n2": S.BACKOFF}
-    assert _replacing(3, states, makes_room=True, changes=WAITS | changes) == actions
+    assert _replacing(3, states, makes_room=M.ONE_BY_ONE, changes=WAITS | changes) == actions
     # The last that serves goes on: a driver may only be slow to give memory back.
     alone = {"o": S.READY, "n": S.BACKOFF}
-    assert _replacing(2, alone, makes_room=True, changes=WAITS | changes) == []
+    assert _replacing(2, alone, makes_room=M.ONE_BY_ONE, changes=WAITS | changes) == []
+    # But where its owner lets nothing serve for a while.
+    ends = _replacing(2, alone, makes_room=M.TO_THE_LAST, changes=WAITS | changes)
+    assert ends == ([] if changes else [_drain("o")])
     more = {"o1": S.READY, "o2": S.READY, "n": S.BACKOFF}
     assert bool(_replacing(2, more, changes=WAITS | changes)) is (not changes)
 
@@ -325,7 +330,7 @@ def test_the_unhealthy_are_the_first_to_go() -> None:
     replaced = {"o1": S.READY, "o2": S.READY, "n": S.READY}
     assert _replacing(2, replaced, unhealthy={"o2"}) == [_drain("o2")]
     two = {"o1": S.READY, "o2": S.READY}
-    assert _replacing(2, two, makes_room=True, unhealthy={"o2"}) == [_drain("o2")]
+    assert _replacing(2, two, makes_room=M.ONE_BY_ONE, unhealthy={"o2"}) == [_drain("o2")]
 
 
 @pytest.mark.parametrize(
@@ -499,8 +504,10 @@ class World(RuleBasedStateMachine):
         if id in self.services:
             self._change_service(id, desired_instances=desired)
 
-    @rule(id=services_made, context_length=st.sampled_from((512, 1024)), makes_room=st.booleans())
-    def edit(self, id: str, context_length: int, makes_room: bool) -> None:
+    @rule(
+        id=services_made, context_length=st.sampled_from((512, 1024)), makes_room=st.sampled_from(M)
+    )
+    def edit(self, id: str, context_length: int, makes_room: MakesRoom) -> None:
         if id in self.services:
             changes = {"context_length": context_length, "makes_room": makes_room}
             self._change_service(id, **changes)

@@ -22,10 +22,12 @@ from hydra_box.services.editing import (
     rolled_out,
 )
 from hydra_box.services.terms import changes_terms_only, with_terms
-from hydra_box.types import Ask, EngineName, Modality, ModelSpec, Offer, Price
+from hydra_box.types import Ask, EngineName, MakesRoom, Modality, ModelSpec, Offer, Price
 from tests.machines import one_rtx_4090
 from tests.plan.making import gguf, plan_of, safetensors
 from tests.samples import a_service
+
+M = MakesRoom
 
 SERVICE = a_service(
     quantization="Q4_K_M", context_length=4096, slots=2, desired_instances=3, download_id="dl-1"
@@ -119,8 +121,8 @@ def test_another_revision_is_of_the_same_model_and_other_weights() -> None:
     ask = ask_of_edit(service, request)
     assert ask == msgspec.structs.replace(AS_IT_IS, quantization="Q4_K_M")
     assert not keeps_weights(service, ask)
-    assert model_of_edit(service, request) == "hf:org/tiny:Q4_K_M@main"
-    assert model_of_edit(service, EditRequest()) == service.base_model
+    assert model_of_edit(service, request, ask, None) == "hf:org/tiny:Q4_K_M@main"
+    assert model_of_edit(service, EditRequest(), ask, None) == service.base_model
     unnamed = msgspec.structs.replace(service, quantization=None)
     assert ask_of_edit(unnamed, request).quantization == ""
     offer = gguf("Q4_K_M", weights_bytes=1 << 30)
@@ -130,10 +132,27 @@ def test_another_revision_is_of_the_same_model_and_other_weights() -> None:
     for model, revision in (("demo", "main"), (service.base_model, "../up")):
         wrong = msgspec.structs.replace(SERVICE, base_model=model)
         with pytest.raises(InvalidRequest):
-            model_of_edit(wrong, EditRequest(revision=revision))
+            model_of_edit(wrong, EditRequest(revision=revision), ask, None)
 
 
-IN_PLACE = Replacement(in_place=True, needs_downtime=True, told="The old one has to end first.")
+def test_another_revision_of_a_model_of_the_catalog_is_of_the_repository_that_it_names() -> None:
+    def of(repository: str | None, offer: Offer) -> Offer:
+        return msgspec.structs.replace(offer, repository=repository)
+
+    here = of(None, gguf("Q4_K_M"))
+    spec = a_spec(here, of("org/tiny-gguf", gguf("Q4_K_M")), of("org/tiny", safetensors("BF16")))
+    for asked, model in (
+        (EditRequest(revision="v2"), "hf:org/tiny-gguf:Q4_K_M@v2"),
+        (EditRequest(revision="v2", engine="vllm", quantization="BF16"), "hf:org/tiny@v2"),
+    ):
+        assert model_of_edit(SERVICE, asked, ask_of_edit(SERVICE, asked), spec) == model
+    # It lies on this machine, and came from nowhere.
+    request = EditRequest(revision="v2")
+    with pytest.raises(InvalidRequest, match="demo has no revisions"):
+        model_of_edit(SERVICE, request, ask_of_edit(SERVICE, request), a_spec(here))
+
+
+IN_PLACE = Replacement(makes_room=M.TO_THE_LAST, told="The old one has to end first.")
 
 
 def test_an_edited_service_keeps_what_it_goes_back_to() -> None:
@@ -144,7 +163,7 @@ def test_an_edited_service_keeps_what_it_goes_back_to() -> None:
     assert as_asked(first) == new
     # What served last, and not what an edit that is under way made of it.
     second = rolled_out(first, newer, IN_PLACE, has_served=True)
-    assert (second.previous, second.makes_room) == (way_of(SERVICE), True)
+    assert (second.previous, second.makes_room) == (way_of(SERVICE), M.TO_THE_LAST)
     # Back by hand: that is how it served.
     assert rolled_out(first, SERVICE, Replacement(), has_served=True) == SERVICE
     # What has never served is nothing to go back to.
@@ -158,7 +177,8 @@ def test_downtime_is_refused_unless_it_is_allowed() -> None:
     assert refused.value.message == told
     assert (refused.value.hint or "").endswith("hydra-box edit qwen2 ... --allow-downtime")
     check_downtime(SERVICE, IN_PLACE, command="edit qwen2 ...", allowed=True)
-    check_downtime(SERVICE, Replacement(in_place=True), command="edit qwen2 ...", allowed=False)
+    in_turn = Replacement(makes_room=M.ONE_BY_ONE)
+    check_downtime(SERVICE, in_turn, command="edit qwen2 ...", allowed=False)
 
 
 def test_terms_that_change_are_told() -> None:

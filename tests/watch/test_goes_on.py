@@ -50,7 +50,7 @@ class Still:
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop run until something is true."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not condition():  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.001)
 

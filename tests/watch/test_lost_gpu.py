@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from hydra_box.messages import DeployRequest, ServiceView
-from hydra_box.types import InstanceState, Machine, Scope
+from hydra_box.types import InstanceState, Machine, Scope, Severity
 from tests.boxes import RunningBox
 from tests.fakes.engine import install_as_built
 from tests.fakes.nvml_machine import FakeNvml
@@ -73,6 +73,10 @@ def test_a_lost_gpu_refuses_requests_and_serves_again_when_it_is_back(gpu_box: G
     key = box.key("k", Scope.INFERENCE)
     assert gpu_box.chat(view, key).status_code == 200
 
+    # Whoever has looked twice listens to what the driver reports.
+    for _ in range(2):
+        assert box.client.machine().gpu_faults == ()
+    gpu_box.nvml.report(gpu_box.uuid, 79)
     gpu_box.nvml.lose(gpu_box.uuid)
 
     def is_away() -> bool:
@@ -107,6 +111,9 @@ def test_a_lost_gpu_refuses_requests_and_serves_again_when_it_is_back(gpu_box: G
     assert box.client.status().attention == ()
     kinds = gpu_box.kinds()
     assert (kinds.count("alarm.raised"), kinds.count("alarm.cleared")) == (1, 1)
+    (reported,) = (one for one in box.client.recent_events() if one.kind == "gpu.xid")
+    assert reported.severity is Severity.ERROR
+    assert reported.message.startswith(f"{NAME} reports Xid 79: it has fallen off the bus; hint: ")
 
 
 def test_a_daemon_that_starts_without_the_gpu_waits_for_it(gpu_box: GpuBox) -> None:

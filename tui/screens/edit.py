@@ -38,7 +38,9 @@ class EditScreen(PlanningScreen):
         "engine",
         "quantization",
         "device",
+        "revision",
         IDLE_TIMEOUT,
+        "priority",
     )
     DO = "Apply"
 
@@ -144,6 +146,8 @@ class EditScreen(PlanningScreen):
                 engine=None if ask.engine == view.engine else ask.engine,
                 quantization=None if ask.quantization == view.quantization else ask.quantization,
                 device=None if (ask.device == CPU) == view.on_cpu else ask.device or ANYWHERE,
+                revision=form.options.revision,
+                priority=form.options.priority,
                 idle_timeout=form.options.idle_timeout,
             )
         )
@@ -157,6 +161,8 @@ class EditScreen(PlanningScreen):
             engine=options.engine,
             quantization=options.quantization,
             device=options.device,
+            revision=options.revision,
+            priority=None if options.priority == view.priority else options.priority,
             # Of an edit None means that it stays, and 0 that it never falls asleep.
             idle_timeout_seconds=None if idle == view.idle_timeout_seconds else idle or 0.0,
         )
@@ -166,7 +172,9 @@ class EditScreen(PlanningScreen):
     ) -> None:
         becomes, style = _replaced(view, request), "dim"
         if needs_downtime:
-            becomes, style = "its instance ends before its successor starts", "$text-warning"
+            one = "its instance ends before its successor starts"
+            many = "its instances end before the first new one starts"
+            becomes, style = one if len(view.instances) == 1 else many, "$text-warning"
         what = Content.assemble("Edit ", (view.name, "bold $primary"), (f"   {becomes}", style))
         self.query_one("#what", Static).update(what)
 
@@ -181,7 +189,10 @@ class EditScreen(PlanningScreen):
             idle = span(view.idle_timeout_seconds)
             form.put(
                 Options(
-                    context_length=view.context_length, concurrency=view.slots, idle_timeout=idle
+                    context_length=view.context_length,
+                    concurrency=view.slots,
+                    priority=view.priority,
+                    idle_timeout=idle,
                 )
             )
 
@@ -231,7 +242,9 @@ def _edited(view: ServiceView, request: EditRequest) -> str:
 
 def _keeps_instances(request: EditRequest) -> bool:
     """Whether it changes nothing but terms, so that every instance stays."""
-    return request == EditRequest(idle_timeout_seconds=request.idle_timeout_seconds)
+    return request == EditRequest(
+        idle_timeout_seconds=request.idle_timeout_seconds, priority=request.priority
+    )
 
 
 def _stays(present: str, others: Sequence[str] | type[EngineName]) -> tuple[Value, ...]:

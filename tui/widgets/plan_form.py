@@ -30,11 +30,18 @@ LABELS: Final = {
     "quantization": "Quantisation",
     "device": "Device",
     "allow_code": "Its own code",
+    "revision": "Revision",
     IDLE_TIMEOUT: "Idle timeout",
+    "priority": "Priority",
 }
 """Field to its label; the fields have the names that errors give them."""
-NUMBERS: Final = ("instances", "context_length", "concurrency")
-_PLACEHOLDERS: Final = {"instances": "1", IDLE_TIMEOUT: "never; 15m, 2h, 1d"}
+NUMBERS: Final = ("instances", "context_length", "concurrency", "priority")
+_PLACEHOLDERS: Final = {
+    "instances": "1",
+    "revision": "as it is; a tag, main",
+    IDLE_TIMEOUT: "never; 15m, 2h, 1d",
+    "priority": "as it is; 0 to 100",
+}
 _VALUES: Final = {
     "public": (Value(key=None, text="own keys"), Value(key=PUBLIC, text="every key")),
     "engine": (AUTO, *(Value(key=one.value, text=one.value) for one in LOCAL_ENGINES)),
@@ -56,6 +63,8 @@ class Options(Frozen, frozen=True, kw_only=True):
     quantization: str | None = None
     device: str | None = None
     allow_code: bool = False
+    revision: str | None = None
+    priority: int | None = None
     idle_timeout: str | None = None
     """As it is typed: what is wrong with it is told like any other mistake."""
 
@@ -101,6 +110,8 @@ class PlanForm(Container):
             quantization=self._chosen("quantization"),
             device=self._chosen("device"),
             allow_code=self._chosen("allow_code") is not None,
+            revision=self._text("revision") or None,
+            priority=self._number("priority"),
             idle_timeout=self._text(IDLE_TIMEOUT) or None,
         )
 
@@ -108,6 +119,7 @@ class PlanForm(Container):
         """Have it say this, and tell nobody."""
         with self.prevent(Input.Changed):
             self._put("name", options.name)
+            self._put("revision", options.revision)
             self._put(IDLE_TIMEOUT, options.idle_timeout)
             for name in NUMBERS:
                 number: int | None = getattr(options, name)

@@ -20,6 +20,8 @@ class Instances:
         self._store = store
         self._journal = journal
         self._rows: dict[str, Instance] = {}
+        self._of: dict[str, dict[str, Instance]] = {}
+        """The same, by service: each look at all services asks for those of each."""
         self._unwritten: set[str] = set()
         """Ids of those for which a write waits already: it will write what is true by then."""
         self.changed = asyncio.Event()
@@ -34,7 +36,7 @@ class Instances:
         Its row stays as it is until the instance changes: should this daemon be killed as well,
         the next one finds what was true.
         """
-        self._rows[instance.id] = instance
+        self._know(instance)
         self.changed.set()
 
     def drop(self, instance_id: str) -> None:
@@ -58,8 +60,8 @@ class Instances:
 
     def of(self, service_id: str) -> list[Instance]:
         """The instances of a service, oldest first."""
-        found = (one for one in self._rows.values() if one.service_id == service_id)
-        return sorted(found, key=lambda one: (one.created_at, one.id))
+        found = self._of.get(service_id, {})
+        return sorted(found.values(), key=lambda one: (one.created_at, one.id))
 
     def change(self, instance_id: str, **changes: Any) -> Instance:
         """Change an instance along the arrows of its life.
@@ -75,16 +77,23 @@ class Instances:
 
     def save(self, instance: Instance) -> Instance:
         """Insert an instance, or replace the one of its id."""
-        self._rows[instance.id] = instance
+        self._know(instance)
         self._write_later(instance.id)
         self.changed.set()
         return instance
 
     def forget(self, instance_id: str) -> None:
         """Remove an instance that is over."""
-        del self._rows[instance_id]
+        service_id = self._rows.pop(instance_id).service_id
+        del self._of[service_id][instance_id]
+        if not self._of[service_id]:
+            del self._of[service_id]
         self._write_later(instance_id)
         self.changed.set()
+
+    def _know(self, instance: Instance) -> None:
+        self._rows[instance.id] = instance
+        self._of.setdefault(instance.service_id, {})[instance.id] = instance
 
     def _write_later(self, instance_id: str) -> None:
         """Have the row written, once however often it changes until then."""

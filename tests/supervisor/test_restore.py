@@ -13,12 +13,12 @@ import pytest
 from hydra_box.catalog import DEMO_MODEL
 from hydra_box.events import EventBus
 from hydra_box.journal import Journal
-from hydra_box.load_times import LoadTimes
 from hydra_box.plan import reconcile as plan
 from hydra_box.plan.load_time import NO_WEIGHTS
 from hydra_box.plan.ways import way_of
-from hydra_box.restore import Restore, load_places
 from hydra_box.store import Store
+from hydra_box.supervisor.load_times import LoadTimes
+from hydra_box.supervisor.restore import Restore, load_places
 from hydra_box.types import Instance, InstanceState, Service
 from tests.samples import a_service, an_instance
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hydra_box.catalog import DEMO_MODEL
-from hydra_box.page_cache import bytes_read, weights_at
 from hydra_box.plan.load_time import NO_WEIGHTS
+from hydra_box.supervisor.page_cache import bytes_read, weights_at
 
 
 def drop(path: Path) -> None:

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from hydra_box.events import EventBus
-from hydra_box.instances import Instances
 from hydra_box.journal import Journal
 from hydra_box.store import Store
+from hydra_box.supervisor.instances import Instances
 from hydra_box.types import Instance, InstanceState
 from tests.samples import a_service, an_instance
 
@@ -71,6 +72,27 @@ async def test_a_burst_of_changes_is_one_write_of_the_last(
     instances.change(new.id, state=S.DRAINING)
     await journal.flush()
     assert [one.state for one in await store.instances()] == [S.DRAINING]
+
+
+async def test_those_of_a_service_are_told_oldest_first_as_long_as_they_are_known(
+    store: Store, journal: Journal, new: Instance
+) -> None:
+    instances = Instances(store, journal)
+    other = an_instance("other-00000001", service_id="svc-other", state=S.READY)
+    older = msgspec.structs.replace(new, id="demo-ffffffff", created_at=new.created_at - 1)
+    for one in (new, older, other):
+        instances.take_over(one)
+    assert instances.of(new.service_id) == [older, new]
+    changed = instances.change(new.id, state=S.STARTING)
+    assert instances.of(new.service_id) == [older, changed]
+    assert instances.of(other.service_id) == [other]
+    instances.forget(older.id)
+    assert instances.of(new.service_id) == [changed]
+    for id in (new.id, other.id):
+        instances.forget(id)
+    assert instances.of(new.service_id) == []
+    assert instances._of == {}, "services come and go"
+    await journal.flush()
 
 
 async def test_one_that_is_gone_before_it_was_written_leaves_no_row(

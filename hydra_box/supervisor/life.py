@@ -8,18 +8,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from hydra_box.boot import Boot
 from hydra_box.config import Paths
 from hydra_box.engines.base import Engine
 from hydra_box.errors import DoesNotFit, HydraError
 from hydra_box.gateway.channel import EngineChannel
 from hydra_box.gateway.pool import Pool
-from hydra_box.instances import Instances
 from hydra_box.journal import Journal
 from hydra_box.plan.lifecycle import after_death
 from hydra_box.plan.words import counted
 from hydra_box.process import EngineProcess, read_last_process
-from hydra_box.running import STOP_GRACE_SECONDS, Running, while_alive
+from hydra_box.supervisor.boot import Boot
+from hydra_box.supervisor.instances import Instances
+from hydra_box.supervisor.running import STOP_GRACE_SECONDS, Running, while_alive
 from hydra_box.types import (
     EngineName,
     Instance,
@@ -160,11 +160,15 @@ class Lives:
     ) -> tuple[ProcessExit, str | None]:
         process, launch, runtime_id = await self._boot.start(service, instance_id, placement)
         running = self._running[instance_id] = Running(service, launch, process, begun_at)
+        before = self._instances[instance_id]
+        # What it counted without room, or on another runtime, says nothing of how it runs now.
+        same = before.runtime_id == runtime_id
         instance = self._instances.change(
             instance_id,
             pid=process.pid,
             process_created_at=process.created_at,
             runtime_id=runtime_id,
+            failures=before.failures if same else before.boots_without_ready,
         )
         if instance.state is S.STOPPING:
             # It was told to stop before it had a process that could be stopped.

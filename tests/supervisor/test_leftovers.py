@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from hydra_box.config import Paths
-from hydra_box.leftovers import Leftovers
 from hydra_box.plan.adoption import Found
 from hydra_box.process import identity
 from hydra_box.sessions import born_at, leads
+from hydra_box.supervisor.leftovers import Leftovers
 from tests.samples import an_instance
 from tests.waiting import eventually
 

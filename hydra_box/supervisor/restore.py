@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hydra_box.load_times import LoadTimes
-from hydra_box.page_cache import bytes_read, weights_at
 from hydra_box.plan import reconcile as plan
 from hydra_box.plan.lifecycle import waits_for_room
 from hydra_box.plan.load_time import NO_WEIGHTS, SHORTEST_SECONDS, Weights, left_seconds
@@ -28,6 +26,8 @@ from hydra_box.plan.restore import (
     starts_asleep,
 )
 from hydra_box.plan.ways import way_of
+from hydra_box.supervisor.load_times import LoadTimes
+from hydra_box.supervisor.page_cache import bytes_read, weights_at
 from hydra_box.types import Instance, InstanceState, Service, Way
 
 log = logging.getLogger(__name__)

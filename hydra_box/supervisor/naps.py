@@ -7,15 +7,15 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra_box.boot import Boot
 from hydra_box.engines.sleeping import SleepMode
 from hydra_box.errors import DoesNotFit, HydraError
 from hydra_box.gateway.pool import Pool
-from hydra_box.instances import Instances
 from hydra_box.journal import Journal
-from hydra_box.life import Lives
 from hydra_box.plan.sleep import has_room, why_not_in_ram
-from hydra_box.running import STOP_GRACE_SECONDS, Running, while_alive
+from hydra_box.supervisor.boot import Boot
+from hydra_box.supervisor.instances import Instances
+from hydra_box.supervisor.life import Lives
+from hydra_box.supervisor.running import STOP_GRACE_SECONDS, Running, while_alive
 from hydra_box.types import EngineName, InstanceState, Placement, Severity
 
 S = InstanceState
@@ -48,7 +48,7 @@ class Naps:
         return frozenset(self._modes)
 
     async def sleep(self, instance_id: str) -> None:
-        """Have an instance that is ASLEEP do so."""
+        """Have an instance that is ASLEEP do so, if it does not yet."""
         if running := self._lives.running(instance_id):
             async with running.napping:
                 await self._attempt(running, self._sleep, "put to sleep")
@@ -78,7 +78,10 @@ class Naps:
                 await running.process.stop(STOP_GRACE_SECONDS)
 
     async def _sleep(self, running: Running) -> None:
+        mode, socket_path = self._modes[running.service.engine], Path(running.launch.socket_path)
         await self._pool.remove_instance(running.instance_id)
+        if await mode.sleeps(socket_path):
+            return  # An earlier daemon told it, and its weights are in the RAM.
         async with self._lives.placing:
             placement = self._placement(running, S.ASLEEP)
             if placement is None:
@@ -86,7 +89,7 @@ class Naps:
             machine, available = await self._boot.free(self._instances.all())
             if why := why_not_in_ram(placement, machine, available):
                 raise DoesNotFit(why)
-            await self._modes[running.service.engine].sleep(Path(running.launch.socket_path))
+            await mode.sleep(socket_path)
 
     async def _wake(self, running: Running) -> None:
         running.begun_at = self._monotonic()

@@ -9,13 +9,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from hydra_box.gateway.pool import Pool
-from hydra_box.instance_files import InstanceFiles
-from hydra_box.instances import Instances
-from hydra_box.life import Lives
-from hydra_box.naps import Naps
 from hydra_box.plan import reconcile as plan
 from hydra_box.plan.ways import way_of
-from hydra_box.sleepers import Sleepers
+from hydra_box.supervisor.instance_files import InstanceFiles
+from hydra_box.supervisor.instances import Instances
+from hydra_box.supervisor.life import Lives
+from hydra_box.supervisor.naps import Naps
+from hydra_box.supervisor.sleepers import Sleepers
 from hydra_box.types import Instance, InstanceState, Service
 
 S = InstanceState

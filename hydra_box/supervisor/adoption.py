@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 
-from hydra_box.instance_files import InstanceFiles
-from hydra_box.instances import Instances
 from hydra_box.journal import Journal
-from hydra_box.leftovers import Leftovers
-from hydra_box.life import Lives
 from hydra_box.plan.adoption import Estate, Over, divide
 from hydra_box.plan.ways import with_way
+from hydra_box.plan.words import counted
 from hydra_box.process import adopt
+from hydra_box.supervisor.instance_files import InstanceFiles
+from hydra_box.supervisor.instances import Instances
+from hydra_box.supervisor.leftovers import Leftovers
+from hydra_box.supervisor.life import Lives
 from hydra_box.types import Instance, ProcessExit, Service, Severity
 
 ANSWER_SECONDS = 5.0
@@ -70,7 +71,7 @@ class Adoption:
         if pids:
             self._journal.record(
                 "daemon.reaped",
-                f"ended {len(pids)} engine processes that an earlier daemon left: {pids}",
+                f"ended {counted(len(pids), 'engine')} that an earlier daemon left: {pids}",
                 severity=Severity.WARNING,
             )
         self._leftovers = None

@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Collection
 
 from hydra_box.config import Paths
-from hydra_box.leftovers import Leftovers
 from hydra_box.process import identity, rotate
+from hydra_box.supervisor.leftovers import Leftovers
 
 log = logging.getLogger(__name__)
 

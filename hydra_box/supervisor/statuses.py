@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hydra_box.gateway.pool import Pool
-from hydra_box.instances import Instances
 from hydra_box.journal import Journal
 from hydra_box.plan.status import service_reason, service_status
 from hydra_box.plan.upstream_health import Health, upstreams_reason
 from hydra_box.plan.ways import Pins, outdated
-from hydra_box.sleepers import Sleepers
+from hydra_box.supervisor.instances import Instances
+from hydra_box.supervisor.sleepers import Sleepers
 from hydra_box.types import DesiredState, Download, Service, ServiceStatus, Severity
 
 
