@@ -11,7 +11,7 @@ from litestar import get
 
 from api.streaming import Streamed
 from api.wiring import BoxParam
-from hydra_box import archive
+from hydra_box.backups import archive
 from hydra_box.errors import HydraError
 from hydra_box.events import EventBus
 

@@ -33,6 +33,7 @@ from hydra_box.http_server import http_server
 from hydra_box.keys import KeyRing
 from hydra_box.sessions import collect_children
 from hydra_box.sockets import endpoint, inherited, listen_privately, lock
+from hydra_box.store.opening import opening_seconds
 from hydra_box.supervisor import Supervisor
 from hydra_box.systemd.credentials import with_hub_token
 from hydra_box.systemd.heartbeat import describe, heartbeat
@@ -136,6 +137,8 @@ async def _serve(
     host, url = _address(doors.public, https=tls is not None)
     notifier = Notifier(environ)
     kept: list[int] = []
+    # After a handover the watchdog runs already, and a large database takes long to be read.
+    notifier.extend(opening_seconds(paths.database, paths.backups))
     async with assemble(paths, settings, url, with_hub_token(environ)) as (box, supervisor):
         refuse_open_bind([host], box.keys.list(), time.time())
         if tls is None and not is_loopback(host):

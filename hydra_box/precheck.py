@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -14,12 +15,14 @@ import sqlite_utils
 
 from hydra_box.catalog import Catalog
 from hydra_box.config import Paths, Settings
-from hydra_box.errors import Conflict
+from hydra_box.errors import Conflict, DamagedState, StateError
 from hydra_box.exposure import Terms, refuse_open_bind
 from hydra_box.handover import KEPT_VARIABLE
 from hydra_box.sockets import listen
+from hydra_box.store import backup
 from hydra_box.store.database import translated
-from hydra_box.store.migrations import STEPS, applied, refuse_newer
+from hydra_box.store.migrations import applied, refuse_newer
+from hydra_box.store.schema import STEPS
 from hydra_box.tls import open_tls
 
 _TERMS: Final = """
@@ -47,16 +50,27 @@ def check(paths: Paths, settings: Settings, environ: Mapping[str, str]) -> None:
 
 
 def _check_database(paths: Paths) -> list[Terms] | None:
-    """The keys in it; None: its tables are those of an older version."""
-    if not paths.database.exists():
-        return []
-    uri = f"{paths.database.as_uri()}?mode=ro"
-    with (
-        translated(paths.database),
-        contextlib.closing(sqlite3.connect(uri, uri=True)) as connection,
-    ):
+    """The keys in it, or in the backup that is to take its place; None: of an older version."""
+    path, backups = paths.database, backup.backups_in(paths.backups)
+    try:
+        if path.exists() and path.stat().st_size:
+            return _keys_in(path)
+        if not backups:
+            return []
+        raise DamagedState(f"{path} is missing or empty, and no backup of it is whole")
+    except DamagedState:
+        for one in backups:
+            with contextlib.suppress(StateError):
+                backup.check(one)
+                return _keys_in(one)
+        raise
+
+
+def _keys_in(path: Path) -> list[Terms] | None:
+    uri = f"{path.as_uri()}?mode=ro"
+    with translated(path), contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
         migrations = applied(sqlite_utils.Database(connection))
-        refuse_newer(migrations, paths.database)
+        refuse_newer(migrations, path)
         if len(migrations) < len(STEPS):
             return None
         return [Terms(*row) for row in connection.execute(_TERMS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -9,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from hydra_box.config import Paths, Settings, resolve_paths
-from hydra_box.errors import ConfigError, Conflict
+from hydra_box.errors import ConfigError, Conflict, DamagedState
 from hydra_box.handover import KEPT_VARIABLE
 from hydra_box.precheck import check
 from hydra_box.sockets import listen
-from hydra_box.store import Store
+from hydra_box.store import Store, backup
 from hydra_box.types import ApiKey, KeyLimits, Scope, User
 
 
@@ -51,6 +52,24 @@ async def test_an_open_address_takes_a_key_that_opens_something(paths: Paths) ->
         check(paths, settings, {})
     await with_key(paths, revoked_at=None)
     check(paths, settings, {})
+
+
+@pytest.mark.parametrize("left", [None, b"", b"junk" * 5000])
+async def test_a_database_that_a_backup_will_replace_is_no_reason_to_go_on_as_before(
+    paths: Paths, left: bytes | None
+) -> None:
+    settings = Settings(host="0.0.0.0", port=0)
+    await with_key(paths, revoked_at=None)
+    good, bad = (paths.backups / f"2026010{day}T000000Z.db" for day in (1, 2))
+    await asyncio.to_thread(backup.copy, paths.database, good)
+    await asyncio.to_thread(bad.write_bytes, b"junk")
+    await asyncio.to_thread(paths.database.unlink)
+    if left is not None:
+        await asyncio.to_thread(paths.database.write_bytes, left)
+    check(paths, settings, {})
+    await asyncio.to_thread(good.unlink)
+    with pytest.raises(DamagedState, match=r"hydra-box\.db is (missing or empty|damaged)"):
+        check(paths, settings, {})
 
 
 def test_a_name_of_this_machine_is_as_good_as_its_number(paths: Paths) -> None:

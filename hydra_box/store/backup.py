@@ -24,6 +24,9 @@ LOG_SUFFIXES: Final = ("-wal", "-shm")
 """Of the files beside a database, without which it is not all there."""
 MAGIC: Final = b"SQLite format 3\0"
 """What a database begins with."""
+DAMAGED: Final = "damaged"
+LOST: Final = "lost"
+"""Why a database was replaced, as the name of what was left of it says."""
 
 _NEW: Final = ".new"
 
@@ -122,22 +125,42 @@ def check(path: Path) -> tuple[str, ...]:
     return migrations
 
 
-def set_aside(database: Path, at: float) -> Path:
-    """Give a damaged database, with its log, a name under which nobody opens it.
+def set_aside(database: Path, at: float, state: str = DAMAGED) -> Path:
+    """Give what there is of a database, with its log, a name under which nobody opens it.
+
+    Of one that is missing it is an empty file: it is there until somebody has seen it.
 
     Raises:
         StateError: it cannot be renamed.
 
     """
-    aside = database.with_name(f"{database.name}.damaged-{stamp(at)}")
     with translated(database):
+        aside = free_name(database.with_name(f"{database.name}.{state}-{stamp(at)}"))
         # The log first: the other way round it would be taken for the log of the next database.
         for suffix in (*LOG_SUFFIXES, ""):
             part = database.with_name(f"{database.name}{suffix}")
-            if part.exists():
+            if os.path.lexists(part):
                 part.replace(aside.with_name(f"{aside.name}{suffix}"))
+        if not os.path.lexists(aside):
+            aside.touch(mode=0o600)
         sync(database.parent)
     return aside
+
+
+def all_set_aside(database: Path) -> list[Path]:
+    """What was set aside of this database and lies beside it still, oldest first."""
+    found = [
+        path
+        for state in (DAMAGED, LOST)
+        for path in database.parent.glob(f"{database.name}.{state}-*")
+        if not path.name.endswith(LOG_SUFFIXES)
+    ]
+    return sorted(found, key=lambda path: path.suffix.partition("-")[2])
+
+
+def state_of(aside: Path) -> str:
+    """Why it was set aside: ``DAMAGED`` or ``LOST``."""
+    return aside.suffix.removeprefix(".").partition("-")[0]
 
 
 def sync(path: Path) -> None:

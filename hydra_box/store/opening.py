@@ -10,12 +10,28 @@ import sqlite_utils
 
 from hydra_box.store import backup
 from hydra_box.store.database import Database
-from hydra_box.store.migrations import migrate
+from hydra_box.store.migrations import applied, migrate
 from hydra_box.store.recovery import Recovered, WrongTables, open_or_recover
 from hydra_box.store.tables import TABLES
 
 _LACKS = ("no such table", "no such column")
 """How SQLite begins to tell of a file that is whole and not all there."""
+
+KEPT_COPIES = 3
+"""Of a migration that fails: it is tried at every start, and its copy is the same each time."""
+
+
+_CHECKED_AT_LEAST_SECONDS = 60.0
+_SLOW_BYTES_PER_SECOND = 50 * 1024 * 1024
+_PASSES = 8
+"""Times that all of it is read or written, if it is damaged and a backup takes its place."""
+
+
+def opening_seconds(path: Path, backups: Path) -> float:
+    """How long ``open_state`` may take before something is wrong. Blocking."""
+    files = [path, *backup.backups_in(backups)]
+    largest_bytes = max(one.stat().st_size if one.exists() else 0 for one in files)
+    return _CHECKED_AT_LEAST_SECONDS + _PASSES * largest_bytes / _SLOW_BYTES_PER_SECOND
 
 
 async def open_state(
@@ -40,7 +56,13 @@ async def open_state(
         _prepare(db, file, keep if file == path else None)
 
     def keep(migration: str) -> None:
-        backup.copy(path, backups / f"{backup.stamp(clock())}-before-{migration}.db")
+        name = f"-before-{migration}{backup.SUFFIX}"
+        new = backups / f"{backup.stamp(clock())}{name}"
+        backup.copy(path, new)
+        # Not the new one, although a clock that was set back gives it an older name.
+        same = [one for one in backup.backups_in(backups) if one.name.endswith(name) and one != new]
+        for old in same[KEPT_COPIES - 1 :]:
+            old.unlink(missing_ok=True)
 
     return await open_or_recover(path, prepare, backups, clock())
 
@@ -56,7 +78,11 @@ def _prepare(
 
     """
     try:
+        before = applied(db)
         migrate(db, path, keep)
+        if applied(db) != before:
+            # Else they would be in the log alone for days, and lost with it.
+            db.execute("PRAGMA wal_checkpoint").fetchone()
         for table in TABLES:
             table.select(db, limit=0)
     except sqlite3.OperationalError as error:

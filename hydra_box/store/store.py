@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ import msgspec
 import sqlite_utils
 
 from hydra_box.plan.usage import PUBLIC, UsedSpan, minutes_of
-from hydra_box.store import checked, events, requests, usage_sums
+from hydra_box.store import checked, events, keys, requests, usage_sums, users
 from hydra_box.store.database import Database
 from hydra_box.store.opening import open_state
 from hydra_box.store.recovery import Recovered
@@ -43,8 +42,6 @@ from hydra_box.types import (
     Upstream,
     User,
 )
-
-LOCAL_USER_NAME = "local"
 
 
 class Store:
@@ -93,16 +90,7 @@ class Store:
 
     async def local_user(self) -> User:
         """The user of this machine; made at the first call for this file, then always the same."""
-
-        def find_or_make(db: sqlite_utils.Database) -> User:
-            if found := USERS.select(db, "name = :name", name=LOCAL_USER_NAME):
-                return found[0]
-            id = f"u-{secrets.token_hex(6)}"
-            user = User(id=id, name=LOCAL_USER_NAME, created_at=self._clock())
-            USERS.save(db, user)
-            return user
-
-        return await self._database.run(find_or_make)
+        return await self._database.run(lambda db: users.find_or_make_local(db, self._clock()))
 
     async def users(self) -> list[User]:
         """Every user, oldest first."""
@@ -119,12 +107,7 @@ class Store:
 
     async def delete_user(self, user_id: str) -> None:
         """Remove the user with its keys, if it is there; it must have no service."""
-
-        def remove(db: sqlite_utils.Database) -> None:
-            db.execute("DELETE FROM keys WHERE owner_id = :id", {"id": user_id})
-            USERS.delete(db, user_id)
-
-        await self._database.run(remove)
+        await self._database.run(lambda db: users.remove(db, user_id))
 
     # --- services -----------------------------------------------------------
 
@@ -197,16 +180,9 @@ class Store:
 
     async def touch_keys(self, last_used_at: Mapping[str, float]) -> None:
         """Note when keys (by id) were last used; a time never moves backwards."""
-        if not last_used_at:
-            return
-        sql = "UPDATE keys SET last_used_at = MAX(IFNULL(last_used_at, :at), :at) WHERE id = :id"
-        times = [{"id": id, "at": at} for id, at in last_used_at.items()]
-
-        def touch(db: sqlite_utils.Database) -> None:
-            for values in times:
-                db.execute(sql, values)
-
-        await self._database.run(touch)
+        if last_used_at:
+            times = dict(last_used_at)
+            await self._database.run(lambda db: keys.touch(db, times))
 
     # --- usage --------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hydra_box import archive, archive_reading
+from hydra_box.backups import archive, archive_reading
 from hydra_box.client import Client
 from hydra_box.errors import StateError
 from hydra_box.messages import CreateKeyRequest
@@ -63,10 +63,10 @@ def test_what_the_store_does_not_have_yet_is_in_it(
     async def refuses(records: object) -> None:
         raise StateError("the disk is full")
 
-    own.run(record())
     with own.client() as client:
         with monkeypatch.context() as patched:
             patched.setattr(own.box.store, "add_requests", refuses)
+            own.run(record())
             names = [
                 one.name for one in archive_reading.verify(written(client, tmp_path / "a")).members
             ]

@@ -13,7 +13,7 @@ import pytest
 from hydra_box.errors import DamagedState, StateError
 from hydra_box.store import Store, backup
 from hydra_box.store.inspection import inspect
-from hydra_box.store.migrations import STEPS
+from hydra_box.store.schema import STEPS
 from tests.samples import an_event
 
 MIGRATIONS = tuple(step.__name__ for step in STEPS)

@@ -70,7 +70,7 @@ async def test_events_wait_for_room(disk: SmallDisk, monkeypatch: pytest.MonkeyP
     await journal.flush()
     assert "cannot grow" in bell.raised[ALARM]
     await asyncio.to_thread(disk.make_room)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await bell.cleared.wait()
     await journal.close()
     kinds = [one.kind for one in await store.events()]

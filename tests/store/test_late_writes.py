@@ -61,7 +61,7 @@ async def kinds(store: Store) -> list[str]:
 
 
 async def cleared(bell: Bell) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await bell.cleared.wait()
 
 
@@ -131,7 +131,7 @@ async def test_closing_does_not_wait_for_a_store_that_refuses(
     with locked(path):
         for number in range(20):
             journal.record("test.late", str(number))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             await journal.close()
     assert await kinds(store) == []
     assert "20 events and changes could not be stored, and are lost" in caplog.text

@@ -15,7 +15,9 @@ import sqlite_utils
 
 from hydra_box.errors import StateError
 from hydra_box.store import Store
-from hydra_box.store.migrations import MIGRATIONS, STEPS, migrate
+from hydra_box.store.migrations import MIGRATIONS, migrate
+from hydra_box.store.opening import opening_seconds
+from hydra_box.store.schema import STEPS
 from hydra_box.types import Correction
 from tests.samples import a_service, an_event, an_instance
 
@@ -162,6 +164,17 @@ async def test_a_file_that_another_program_holds(
                 await store.add_event(an_event())
             other.execute("ROLLBACK")
         assert (await store.add_event(an_event())).id == 1
+
+
+async def test_a_larger_file_or_backup_may_take_longer(tmp_path: Path, path: Path) -> None:
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    new = opening_seconds(path, backups)
+    _put(path, bytes(1_000_000))
+    seconds = opening_seconds(path, backups)
+    assert seconds > new >= 60
+    _put(backups / "20261118T110640Z.db", bytes(2_000_000))
+    assert opening_seconds(path, backups) > seconds
 
 
 async def test_a_file_of_the_first_version_keeps_what_it_has(path: Path) -> None:

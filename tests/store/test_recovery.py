@@ -14,7 +14,8 @@ import sqlite_utils
 
 from hydra_box.errors import DamagedState, StateError
 from hydra_box.store import Store, backup, migrations
-from hydra_box.store.migrations import MIGRATIONS, STEPS
+from hydra_box.store.migrations import MIGRATIONS
+from hydra_box.store.schema import STEPS
 from tests.samples import a_key, an_event
 from tests.store.test_backup import damage, names
 
@@ -133,6 +134,44 @@ async def test_keys_that_were_revoked_since_stay_so(path: Path, backups: Path) -
         }
 
 
+async def test_who_was_disabled_since_stays_so(path: Path, backups: Path) -> None:
+    async with opened(path, backups) as store:
+        owner = await store.local_user()
+        await store.save_key(a_key(owner_id=owner.id))
+    await keep(path, backups, 1)
+    async with opened(path, backups) as store:
+        await store.save_key(a_key(owner_id=owner.id, disabled_at=NOW))
+        await store.save_user(msgspec.structs.replace(owner, disabled_at=NOW + 1))
+    await fill(path, backups, "a" * 50)
+    await asyncio.to_thread(damage, path, 0.75)
+    async with opened(path, backups) as store:
+        assert store.recovered is not None
+        assert [one.disabled_at for one in await store.keys()] == [NOW]
+        assert [one.disabled_at for one in await store.users()] == [NOW + 1]
+
+
+async def test_a_restored_database_is_not_replaced_by_what_an_earlier_start_left(
+    path: Path, backups: Path
+) -> None:
+    await fill(path, backups, "a", 20)
+    await asyncio.to_thread(path.with_name("hydra-box.db.ready").write_bytes, b"of before")
+    async with opened(path, backups) as store:
+        assert (await count(store), store.recovered) == (20, None)
+    assert names(path.parent) == ["backups", "hydra-box.db"]
+
+
+async def test_what_is_set_aside_replaces_nothing_that_was(path: Path, backups: Path) -> None:
+    await fill(path, backups, "a")
+    await keep(path, backups, 1)
+    for number in (1, 2):
+        await asyncio.to_thread(path.write_bytes, b"%d" % number * 10_000)
+        async with opened(path, backups):
+            pass
+    first, second = backup.all_set_aside(path)
+    assert (first.name, second.name) == (f"hydra-box.db.damaged-{STAMP}", f"{first.name}-2")
+    assert (first.read_bytes()[:1], second.read_bytes()[:1]) == (b"1", b"2")
+
+
 async def test_a_table_that_is_missing(path: Path, backups: Path) -> None:
     await fill(path, backups, "a", 3)
     await keep(path, backups, 1)
@@ -175,6 +214,29 @@ async def test_a_migration_is_backed_up_first(path: Path, backups: Path) -> None
             assert [one.id for one in await store.users()] == ["u-1"]
     assert names(backups) == [f"{STAMP}-before-{STEPS[-1].__name__}.db"]
     assert backup.check(backups / names(backups)[0]) == tuple(step.__name__ for step in STEPS[:-1])
+
+
+async def test_a_migration_that_fails_at_every_start_does_not_fill_the_disk(
+    path: Path, backups: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _older(path)
+
+    def fails(_db: sqlite_utils.Database) -> None:
+        raise sqlite3.OperationalError("no such luck")
+
+    async def start(at: float) -> None:
+        with pytest.raises(StateError, match="no such luck"):
+            await Store.open(path, backups=backups, clock=lambda: at)
+
+    # The clock is set back meanwhile: the newest copy has the oldest name.
+    times = [NOW + minutes * 60 for minutes in (1, 2, 3, 4, 0)]
+    with monkeypatch.context() as patched:
+        patched.setattr(MIGRATIONS, "apply", fails)
+        for at in times:
+            await start(at)
+    assert names(backups) == [
+        f"{backup.stamp(at)}-before-{STEPS[-1].__name__}.db" for at in (NOW, *times[2:4])
+    ]
 
 
 async def test_an_empty_file_is_not_backed_up(path: Path, backups: Path) -> None:
@@ -224,18 +286,17 @@ async def test_a_daemon_that_was_killed_between_two_names_leaves_no_empty_box(
     await keep(path, backups, 1)
     damage(path)
 
-    def killed(database: Path, at: float) -> Path:
-        set_aside(database, at)
+    def killed(database: Path, at: float, state: str) -> Path:
+        set_aside(database, at, state)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         set_aside = backup.set_aside
         patch.setattr(backup, "set_aside", killed)
-        patch.setattr("hydra_box.store.recovery._remove", lambda _trial: None)
         with pytest.raises(KeyboardInterrupt):
             await Store.open(path, backups=backups, clock=lambda: NOW)
     assert names(path.parent) == [
-        *("backups", f"hydra-box.db.damaged-{STAMP}", "hydra-box.db.trial"),
+        *("backups", f"hydra-box.db.damaged-{STAMP}", "hydra-box.db.ready"),
     ]
     async with opened(path, backups) as store:
         assert await count(store) == 200

@@ -23,6 +23,8 @@ def test_it_is_ready_once_it_answers_and_is_well_until_it_stops(
         # At the first try, without waiting.
         assert client.status().pid == process.pid
     assert not [one for one in started if one.startswith(("STOPPING", "RELOADING"))]
+    # Before it opens its database, which may take longer than the watchdog waits.
+    assert started[0].startswith("EXTEND_TIMEOUT_USEC=")
     manager.hear_until("STATUS=answers")
     for _ in range(2):
         manager.hear_until("WATCHDOG=1")

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from hydra_box import config
-from hydra_box.config import resolve_home
+from hydra_box.config import home, resolve_home
 
 
 @pytest.fixture
 def system_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "system"
-    monkeypatch.setattr(config, "SYSTEM_HOME", path)
+    monkeypatch.setattr(home, "SYSTEM_HOME", path)
     return path
 
 

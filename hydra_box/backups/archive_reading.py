@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from hydra_box import archive
+from hydra_box.backups import archive
 from hydra_box.errors import InvalidRequest, NotFound
 from hydra_box.messages import ArchiveManifest, ArchiveMember
 from hydra_box.types import Frozen

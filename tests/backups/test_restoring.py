@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import sqlite_utils
 
-from hydra_box import archive, archive_reading, restoring
+from hydra_box.backups import archive, archive_reading, restoring
 from hydra_box.config import Paths
 from hydra_box.errors import (
     Conflict,
@@ -181,6 +181,30 @@ def test_a_damaged_state_is_replaced_and_kept(other: Paths, file: Path) -> None:
     kept = other.backups / ASIDE
     assert (kept / "hydra-box.db").read_bytes() == damaged
     assert (kept / "hydra-box.db-wal").read_bytes().startswith(b"a log of the damaged one")
+
+
+def test_one_that_is_broken_off_leaves_the_old_database_its_log(
+    other: Paths, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = other.database.read_bytes()
+    log = other.database.with_name("hydra-box.db-wal")
+    log.write_bytes(b"what was written last" * 99)
+    replace = Path.replace
+
+    def fails(path: Path, target: Path) -> Path:
+        if target == other.catalog:
+            raise OSError(5, "Input/output error")
+        return replace(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", fails)
+        with pytest.raises(StateError, match="Input/output error"):
+            restoring.put_in_place(other, file, AT)
+    assert other.database.read_bytes() == before
+    assert log.read_bytes() == b"what was written last" * 99
+    # It is simply run again.
+    restoring.put_in_place(other, file, AT)
+    assert messages(other) == ["one"]
 
 
 def test_a_running_daemon_is_not_robbed_of_its_state(other: Paths, file: Path) -> None:

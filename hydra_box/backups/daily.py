@@ -11,10 +11,12 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from hydra_box.alarms import Alarms
-from hydra_box.archive import STAGING
+from hydra_box.backups.archive import STAGING
+from hydra_box.backups.set_aside import find_left
 from hydra_box.config import Paths, Settings
 from hydra_box.disk import free_bytes, require_room
 from hydra_box.errors import DamagedState, HydraError
@@ -32,6 +34,9 @@ FRESH_SECONDS = 6 * 3600.0
 RETRY_SECONDS = 3600.0
 """After one that could not be made."""
 
+LOOK_SECONDS = 30.0
+"""Between two looks at whether a damaged database still lies in the state directory."""
+
 LEFT_SECONDS = 3600.0
 """A copy that is not ready after so long never gets ready."""
 
@@ -46,7 +51,8 @@ class Backups:
     Args:
         paths: where the database and its copies are.
         settings: how many are kept, and how much of the disk stays free.
-        alarms: told when none can be made, and that a damaged database lies in the state directory.
+        alarms: told when none can be made, and as long as a damaged database lies in the state
+            directory.
         recovered: what was done when the database was opened.
         clock: Unix time.
         free: tells the free bytes of a path's disk.
@@ -72,15 +78,18 @@ class Backups:
         self._one_at_a_time = asyncio.Lock()
 
     async def run(self) -> None:
-        """Make one when one is due, until cancelled."""
-        self._tell_of_damaged(await asyncio.to_thread(self._damaged))
-        await asyncio.to_thread(self._tidy)
+        """Make one when one is due, and tell what was set aside, until cancelled."""
+        await self._tell_of_set_aside()
+        await self._tidy_up()
         await self._keep_room()
-        pause = await asyncio.to_thread(self._seconds_until_due)
+        # Not a time of day: the clock may be set back by a year.
+        due = time.monotonic() + await asyncio.to_thread(self._seconds_until_due)
         while True:
-            # Not until a time of day: the clock may be set back by a year.
-            await asyncio.sleep(pause)
-            pause = DAY_SECONDS if await self.try_to_make() else RETRY_SECONDS
+            if time.monotonic() >= due:
+                made = await self.try_to_make()
+                due = time.monotonic() + (DAY_SECONDS if made else RETRY_SECONDS)
+            await asyncio.sleep(min(LOOK_SECONDS, max(0.0, due - time.monotonic())))
+            await self._tell_of_set_aside()
 
     async def try_to_make(self) -> bool:
         """Make one; whether that went well, which the alarms tell."""
@@ -117,6 +126,8 @@ class Backups:
             return self._copy()
 
     def _copy(self) -> Path:
+        if not self._paths.database.exists():
+            raise DamagedState(f"{self._paths.database} was removed while the daemon runs")
         require_room(
             "the backup of the database",
             self._paths.backups,
@@ -155,44 +166,37 @@ class Backups:
         except HydraError as error:
             log.warning("no room on the disk is kept for the next start: %s", error.message)
 
+    async def _tidy_up(self) -> None:
+        try:
+            await asyncio.to_thread(self._tidy)
+        except HydraError as error:
+            log.warning("what broken copies have left stays: %s", error.message)
+
     def _tidy(self) -> None:
         """Remove what was left by copies that were killed; younger ones may be under way."""
         before = time.time() - LEFT_SECONDS
         directory = self._paths.backups
-        for path in (*directory.glob(f"{STAGING}*"), *directory.glob(f"*{backup.SUFFIX}.new")):
-            if path.lstat().st_mtime > before:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        with translated(directory):
+            for path in (*directory.glob(f"{STAGING}*"), *directory.glob(f"*{backup.SUFFIX}.new")):
+                # Another program's own may go while this one looks at it.
+                with suppress(FileNotFoundError):
+                    if path.lstat().st_mtime > before:
+                        continue
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        path.unlink()
 
-    def _damaged(self) -> list[Path]:
-        """The damaged databases that lie in the state directory, oldest first."""
-        name = self._paths.database.name
-        return sorted(self._paths.home.glob(f"{name}.damaged-????????T??????Z"))
-
-    def _tell_of_damaged(self, left: list[Path]) -> None:
-        """As long as one lies there, it has what somebody may want back."""
-        if self._recovered is not None:
-            made = time.strftime(
-                "%Y-%m-%d %H:%M UTC", time.gmtime(backup.moment(self._recovered.backup.name))
-            )
-            self._alarms.raise_(
-                SET_ASIDE,
-                f"the database was damaged, and the backup of {made} took its place: what was "
-                f"changed since then is missing, and keys that were revoked since then may "
-                f"open again ({self._recovered.why})",
-                f"look through services and keys; the damaged file is {self._recovered.damaged}, "
-                "move it away when it is not needed",
-                Severity.ERROR,
-            )
-        elif left:
-            self._alarms.raise_(
-                SET_ASIDE,
-                f"{left[-1]} is a database that was damaged and was replaced at that time",
-                "move it away when it is not needed",
-            )
+    async def _tell_of_set_aside(self) -> None:
+        try:
+            left = await asyncio.to_thread(find_left, self._paths, self._recovered)
+        except OSError:
+            log.exception("%s could not be looked at", self._paths.home)
+            return
+        if left is None:
+            self._alarms.clear(SET_ASIDE)
+        else:
+            self._alarms.raise_(SET_ASIDE, left.message, left.hint, left.severity)
 
 
 def _plain(path: Path) -> str:

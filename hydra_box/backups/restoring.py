@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from hydra_box import archive, archive_reading
+from hydra_box.backups import archive, archive_reading
 from hydra_box.config import Paths
 from hydra_box.disk import require_room
 from hydra_box.errors import Conflict, DamagedState, InvalidRequest, NotFound
@@ -142,20 +142,18 @@ def _link_aside(paths: Paths, aside: Path, *, whole: bool) -> None:
         whole: everything is replaced, and what the backup has not goes; else the database alone.
 
     """
-    database = paths.database
-    logs = [database.with_name(f"{database.name}{suffix}") for suffix in backup.LOG_SUFFIXES]
-    goes = [*logs]
+    goes = []
     if whole:
         journal = paths.usage_journal
         goes += [paths.config, paths.catalog, *journal.parent.glob(f"{journal.name}.*")]
         for key in paths.upstream_keys.glob("*.key"):
             (aside / "upstreams").mkdir(mode=0o700, exist_ok=True)
             _link(key, aside / "upstreams" / key.name)
-    present = [path for path in (*goes, database) if path.exists()]
+    present = [path for path in (*goes, *_logs(paths.database), paths.database) if path.exists()]
     for path in present:
         _link(path, aside / path.name)
-    backup.sync(aside)
-    # A log that stays would be taken for the log of the next database.
+    for directory in (*aside.glob("upstreams"), aside, aside.parent):
+        backup.sync(directory)
     for path in goes:
         path.unlink(missing_ok=True)
 
@@ -169,8 +167,17 @@ def _link(path: Path, target: Path) -> None:
         backup.sync(target)
 
 
+def _logs(database: Path) -> list[Path]:
+    return [database.with_name(f"{database.name}{suffix}") for suffix in backup.LOG_SUFFIXES]
+
+
 def _move(paths: Paths, staging: Path, members: list[str]) -> None:
     for name in members:
+        if name == archive.DATABASE:
+            # One that stays would be taken for the log of the next database. Not earlier: what is
+            # broken off before leaves the old database with its log.
+            for log in _logs(paths.database):
+                log.unlink(missing_ok=True)
         (staging / name).replace(paths.home / name)
     for directory in {(paths.home / name).parent for name in members}:
         backup.sync(directory)

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from hydra_box import backups as backups_module
 from hydra_box.alarms import Alarms
-from hydra_box.backups import DAMAGED, FAILED, SET_ASIDE, Backups
+from hydra_box.backups import daily as backups_module
+from hydra_box.backups.daily import DAMAGED, FAILED, SET_ASIDE, Backups
 from hydra_box.config import Paths, Settings
+from hydra_box.doctor.database import check_database
 from hydra_box.errors import DamagedState, DiskFull
 from hydra_box.store import Store, backup
 from hydra_box.store.recovery import Recovered
+from hydra_box.types import Severity
 from tests.samples import an_event
 from tests.store.test_backup import damage, names
 from tests.told import Told
@@ -80,7 +82,7 @@ def made(paths: Paths, machine: Machine, alarms: Alarms, **more: object) -> Back
 async def run_until(backups: Backups, condition: Callable[[], object]) -> None:
     """Let it run until something is true."""
     running = asyncio.create_task(backups.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not condition():  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.005)
     running.cancel()
@@ -178,12 +180,23 @@ async def test_a_database_that_gets_damaged_takes_no_good_backup_away(
     assert names(paths.backups) == before
 
 
+async def test_a_database_that_was_removed_meanwhile_is_told(
+    paths: Paths, machine: Machine, alarms: Alarms, store: Store
+) -> None:
+    await asyncio.to_thread(paths.database.unlink)
+    assert not await made(paths, machine, alarms).try_to_make()
+    (alarm,) = alarms.all()
+    assert (alarm.id, alarm.severity) == (DAMAGED, "error")
+    assert "hydra-box.db was removed while the daemon runs" in alarm.attention.message
+
+
 async def test_what_was_recovered_is_told(
     paths: Paths, machine: Machine, alarms: Alarms, store: Store
 ) -> None:
     backups = made(paths, machine, alarms)
     made_at = await backups.make()
     damaged = paths.home / "hydra-box.db.damaged-20261118T110640Z"
+    await asyncio.to_thread(damaged.touch)
     recovered = Recovered(damaged=damaged, why="page 7 is junk", backup=made_at)
     await run_until(made(paths, machine, alarms, recovered=recovered), alarms.all)
     (line,) = alarms.list()
@@ -193,13 +206,65 @@ async def test_what_was_recovered_is_told(
 
 
 async def test_a_damaged_database_is_told_of_until_it_is_moved_away(
-    paths: Paths, machine: Machine, alarms: Alarms, store: Store
+    paths: Paths,
+    machine: Machine,
+    alarms: Alarms,
+    told: Told,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     damaged = paths.home / "hydra-box.db.damaged-20261118T110640Z"
     await asyncio.to_thread(damaged.touch)
+    monkeypatch.setattr(backups_module, "LOOK_SECONDS", 0.005)
+
+    def is_over() -> bool:
+        if alarms.is_raised(SET_ASIDE):
+            damaged.unlink(missing_ok=True)
+        return not damaged.exists() and not alarms.all()
+
+    await run_until(made(paths, machine, alarms), is_over)
+    assert told.kinds == ["alarm.raised", "alarm.cleared"]
+    assert str(damaged) in told.said[0].message
+
+
+async def test_doctor_says_the_same_as_the_alarm(
+    paths: Paths, machine: Machine, alarms: Alarms, store: Store
+) -> None:
+    def left(*names: str) -> None:
+        for name in names:
+            (paths.home / name).touch()
+
+    await asyncio.to_thread(
+        left,
+        "hydra-box.db.damaged-20261118T110640Z",
+        "hydra-box.db.damaged-20261118T110640Z-wal",
+        "hydra-box.db.lost-20261119T110640Z",
+    )
     await run_until(made(paths, machine, alarms), alarms.all)
-    assert [one.id for one in alarms.all()] == [SET_ASIDE]
-    assert str(damaged) in alarms.list()[0].message
+    (alarm,) = alarms.all()
+    findings, _ = await asyncio.to_thread(check_database, paths, running=True)
+    told = next(one for one in findings if one.severity is not Severity.INFO)
+    assert (told.message, told.hint) == (alarm.attention.message, alarm.attention.hint)
+    assert told.severity is alarm.severity
+    assert "20261119T110640Z is of a database that was lost" in told.message
+    assert "and 1 more lie beside it" in told.message
+
+
+async def test_a_copy_that_another_program_removes_meanwhile_ends_nothing(
+    paths: Paths, machine: Machine, alarms: Alarms, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = paths.backups / ".staging-gone"
+    await asyncio.to_thread(gone.mkdir)
+    looked_at = Path.lstat
+
+    def vanish(path: Path) -> os.stat_result:
+        if path == gone and gone.exists():
+            gone.rmdir()
+        return looked_at(path)
+
+    monkeypatch.setattr(Path, "lstat", vanish)
+    await run_until(made(paths, machine, alarms), lambda: backup.backups_in(paths.backups))
+    assert alarms.all() == ()
 
 
 async def test_what_killed_copies_have_left_goes(

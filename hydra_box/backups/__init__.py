@@ -1,0 +1,1 @@
+"""Copies of the state: the box's own, the backup of one file for elsewhere, and the way back."""
