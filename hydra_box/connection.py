@@ -13,11 +13,10 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
+from hydra_box.connection_faults import broken_hint, check_key, check_url, error_of, no_daemon
 from hydra_box.errors import (
-    BY_CODE,
     DaemonUnreachable,
     HydraError,
-    InvalidRequest,
     Unauthenticated,
 )
 from hydra_box.types import ErrorBody
@@ -49,14 +48,15 @@ class Connection:
         self._sockets: list[Socket] = []
         self._aborted = False
         self._where = str(socket or url)
+        self._has_key = api_key is not None
         self._http = httpx.Client(
-            base_url=_check_url(url) if url is not None else "http://localhost",
+            base_url=check_url(url) if url is not None else "http://localhost",
             transport=httpx.HTTPTransport(
                 uds=None if socket is None else str(socket),
                 # Certificates take long to load, and are needed for https only.
                 verify=url is not None and url.startswith("https:"),
             ),
-            headers={} if api_key is None else {"Authorization": f"Bearer {_check_key(api_key)}"},
+            headers={} if api_key is None else {"Authorization": f"Bearer {check_key(api_key)}"},
             timeout=_timeout(ANSWER_SECONDS),
         )
 
@@ -186,13 +186,13 @@ class Connection:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise _no_daemon(self._where, error) from error
+            raise no_daemon(self._where, error) from error
         except httpx.TimeoutException as error:
             raise HydraError(f"{self._where} did not answer {what} in time") from error
         except httpx.RequestError as error:
             raise DaemonUnreachable(
                 f"the connection to {self._where} broke during {what}: {error}",
-                hint=_broken_hint(self._where, error),
+                hint=broken_hint(self._where, error),
             ) from error
 
     def _refusal(self, response: httpx.Response) -> HydraError:
@@ -201,6 +201,12 @@ class Connection:
             body = msgspec.json.decode(response.content, type=ErrorBody)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._stranger(f"status {response.status_code}", response.content)
+        if response.status_code == 401 and not self._has_key:
+            return Unauthenticated(
+                f"{self._where} asks for an admin key, and none was given",
+                hint="set HYDRA_BOX_API_KEY, or give --api-key KEY; on that machine "
+                "hydra-box keys create --name NAME --scope admin makes one",
+            )
         retry_after = response.headers.get("retry-after", "")
         return error_of(body, int(retry_after) if retry_after.isdecimal() else None)
 
@@ -225,67 +231,8 @@ def _check_socket(path: Path) -> None:
         with Socket(AF_UNIX, SOCK_STREAM) as probe:
             probe.connect(str(path))
     except OSError as error:
-        raise _no_daemon(str(path), error) from error
-
-
-def _no_daemon(where: str, error: Exception) -> DaemonUnreachable:
-    if isinstance(error, PermissionError):
-        return DaemonUnreachable(
-            f"{where} belongs to another user",
-            hint="with an admin key the box can be managed at its URL: --url URL --api-key KEY",
-        )
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return DaemonUnreachable(
-            f"{where} shows a certificate that is not trusted here: {_tls_fault(error)}",
-            hint="SSL_CERT_FILE=FILE names the authority that signed it, or the certificate itself",
-        )
-    why = (isinstance(error, OSError) and error.strerror) or str(error)
-    return DaemonUnreachable(
-        f"no daemon answers at {where}: {why}", hint="start one with: hydra-box serve"
-    )
-
-
-def _broken_hint(where: str, error: httpx.RequestError) -> str:
-    if where.startswith("http://") and isinstance(error, httpx.RemoteProtocolError):
-        return f"if that box speaks https: --url {where.replace('http', 'https', 1)}"
-    return "hydra-box status tells whether the daemon is still there"
-
-
-def _tls_fault(error: Exception) -> str:
-    """``self-signed certificate``, of all that OpenSSL says around it."""
-    told = str(error).partition("certificate verify failed: ")[2] or str(error)
-    return told.partition(" (_ssl.c")[0]
-
-
-def error_of(body: ErrorBody, retry_after_seconds: int | None = None) -> HydraError:
-    """An error answer as the class that it was raised as."""
-    kind = BY_CODE.get(body.error.code, HydraError)
-    return kind(
-        body.error.message,
-        hint=body.hint,
-        param=body.error.param,
-        retry_after_seconds=retry_after_seconds,
-    )
+        raise no_daemon(str(path), error) from error
 
 
 def _timeout(seconds: float | None) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=CONNECT_SECONDS)
-
-
-def _check_url(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        raise InvalidRequest(
-            f"{url!r} is not the address of a box",
-            hint="it looks like http://192.168.1.20:4937",
-            param="url",
-        )
-    try:
-        return str(httpx.URL(url))
-    except httpx.InvalidURL as error:
-        raise InvalidRequest(f"{url!r} is not a URL: {error}", param="url") from error
-
-
-def _check_key(api_key: str) -> str:
-    if not api_key.isascii() or not api_key.isprintable():
-        raise Unauthenticated("the API key has characters that no key has")
-    return api_key

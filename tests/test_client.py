@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from hydra_box import connection
+from hydra_box import connection_faults
 from hydra_box.client import Client
 from hydra_box.errors import (
     BY_CODE,
@@ -21,8 +21,6 @@ from hydra_box.errors import (
     Unavailable,
 )
 from hydra_box.types import ErrorBody, ErrorDetail
-
-Answer = Callable[[socket.socket], None]
 
 
 @contextmanager
@@ -61,7 +59,7 @@ def test_a_socket_where_nobody_listens(home: Path) -> None:
 
 
 def test_a_socket_of_another_user() -> None:
-    error = connection._no_daemon("daemon.sock", PermissionError(13, "Permission denied"))
+    error = connection_faults.no_daemon("daemon.sock", PermissionError(13, "Permission denied"))
     assert error.message == "daemon.sock belongs to another user"
     assert "--api-key" in (error.hint or "")
 
@@ -103,7 +101,7 @@ def test_what_cannot_be_a_key(key: str) -> None:
 @pytest.mark.parametrize("code", sorted(BY_CODE))
 def test_an_error_comes_back_as_the_class_it_was(code: str) -> None:
     detail = ErrorDetail(message="the fact", type="t", code=code, param="name")
-    error = connection.error_of(ErrorBody(error=detail, hint="the hint"), 7)
+    error = connection_faults.error_of(ErrorBody(error=detail, hint="the hint"), 7)
     assert type(error) is BY_CODE[code]
     assert (error.message, error.hint, error.param) == ("the fact", "the hint", "name")
     assert error.retry_after_seconds == 7
@@ -118,6 +116,33 @@ def test_retry_after_is_read() -> None:
     ):
         client.status()
     assert caught.value.retry_after_seconds == 5
+
+
+UNAUTHENTICATED = (
+    '{"error": {"message": "no API key: the Authorization header is missing", '
+    '"type": "t", "code": "invalid_api_key"}, "hint": "send the header"}'
+)
+
+
+def test_who_gave_no_key_is_told_how_a_person_gives_one() -> None:
+    with (
+        serving(http("401 Unauthorized", UNAUTHENTICATED)) as url,
+        Client(url=url) as client,
+        pytest.raises(Unauthenticated) as caught,
+    ):
+        client.status()
+    assert caught.value.message == f"{url} asks for an admin key, and none was given"
+    assert (caught.value.hint or "").startswith("set HYDRA_BOX_API_KEY, or give --api-key KEY; ")
+
+
+def test_who_gave_a_wrong_key_is_told_what_the_box_says() -> None:
+    with (
+        serving(http("401 Unauthorized", UNAUTHENTICATED)) as url,
+        Client(url=url, api_key="hb-wrong") as client,
+        pytest.raises(Unauthenticated, match=r"^no API key: ") as caught,
+    ):
+        client.status()
+    assert caught.value.hint == "send the header"
 
 
 @pytest.mark.parametrize(

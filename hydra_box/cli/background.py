@@ -16,7 +16,7 @@ import msgspec
 from hydra_box.cli.progress import Progress
 from hydra_box.client import Client
 from hydra_box.config import Paths, resolve_paths
-from hydra_box.connection import error_of
+from hydra_box.connection_faults import error_of
 from hydra_box.errors import DaemonUnreachable, HydraError, StateError
 from hydra_box.messages import BoxStatus
 from hydra_box.process import read_tail

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from hydra_box import archive, archive_reading
+from hydra_box.backups import archive, archive_reading
 from hydra_box.cli.connection import connect
 from hydra_box.cli.new_file import STDOUT, new_file
 from hydra_box.cli.options import Options

@@ -12,7 +12,7 @@ from hydra_box.cli.output import emit, harmless, put, say
 from hydra_box.cli.progress import Progress
 from hydra_box.cli.verb import Verb, VerbGroup
 from hydra_box.client import Client
-from hydra_box.connection import error_of
+from hydra_box.connection_faults import error_of
 from hydra_box.errors import EngineUnavailable
 from hydra_box.types import Runtime
 

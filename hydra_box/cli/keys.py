@@ -14,7 +14,7 @@ from hydra_box.cli.options import Options
 from hydra_box.cli.output import emit, put, say
 from hydra_box.cli.verb import Verb, VerbGroup
 from hydra_box.messages import CreatedKey, EditKeyRequest, KeyView
-from hydra_box.shown.numbers import duration
+from hydra_box.shown.numbers import count, duration
 
 
 @click.group(cls=VerbGroup, examples=("hydra-box keys list",))
@@ -50,16 +50,23 @@ def create(options: Options, *, name: str, **given: Unpack[Terms]) -> None:
     )
 
 
-@keys.command("list", cls=Verb, examples=("hydra-box keys list --json",))
+@keys.command("list", cls=Verb, examples=("hydra-box keys list", "hydra-box keys list --json"))
+@click.option("--all", "show_all", is_flag=True, help="Those that are revoked, too.")
 @click.pass_obj
-def list_keys(options: Options) -> None:
-    """List the keys, masked, with their last use and what they may do."""
+def list_keys(options: Options, show_all: bool = False) -> None:
+    """List the keys, masked, with their last use and what they may do.
+
+    With --json it is all of them, those that are revoked (revoked_at) too.
+    """
     with connect(options) as client:
         views = client.keys()
     if options.json:
         emit({"keys": views})
-    else:
-        put(render_keys.keys(views))
+        return
+    shown = [view for view in views if show_all or view.revoked_at is None]
+    put(render_keys.keys(shown))
+    if hidden := len(views) - len(shown):
+        say(f"not shown: {count(hidden, 'revoked key')}; --all shows them, too")
 
 
 @keys.command("show", cls=Verb, examples=("hydra-box keys show my-app",))

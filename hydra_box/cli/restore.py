@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
+from hydra_box.backups.restoring import automatic_backups, put_in_place
 from hydra_box.cli.options import Options
 from hydra_box.cli.output import ago, emit, put, say, table
 from hydra_box.cli.verb import Verb
 from hydra_box.config import resolve_paths
 from hydra_box.messages import BackupFile
-from hydra_box.restoring import automatic_backups, put_in_place
 from hydra_box.shown.numbers import size
 
 

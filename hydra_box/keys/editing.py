@@ -68,7 +68,7 @@ def rotated_key(key: ApiKey, secret: str, previous_until: float) -> ApiKey:
     )
 
 
-def with_secret(key: ApiKey, secret: str) -> CreatedKey:
+def with_secret(key: ApiKey, secret: str, *, previous_until: float | None = None) -> CreatedKey:
     """The one answer that shows a key's secret."""
     return CreatedKey(
         key=secret,
@@ -78,6 +78,7 @@ def with_secret(key: ApiKey, secret: str) -> CreatedKey:
         masked=key.masked,
         scopes=key.scopes,
         created_at=key.created_at,
+        previous_until=previous_until,
     )
 
 

@@ -27,6 +27,7 @@ from hydra_box.keys.editing import (
 from hydra_box.keys.memory import MAKE_ONE, HeldKeys
 from hydra_box.keys.rules import check_expiry, check_grace, check_key, date
 from hydra_box.keys.secrets import hash_secret, make_secret, read_bearer
+from hydra_box.keys.views import key_view
 from hydra_box.messages import (
     CreatedKey,
     CreateKeyRequest,
@@ -205,7 +206,7 @@ class KeyRing:
         self._record(
             "key.rotated", f"the key {key.name!r} has a new secret; the old one opens {old}"
         )
-        return with_secret(key, secret)
+        return with_secret(key, secret, previous_until=until if request.grace_seconds else None)
 
     async def revoke(self, name_or_id: str) -> KeyView:
         """Make a key invalid, at once and for good. To revoke it again changes nothing.
@@ -278,25 +279,10 @@ class KeyRing:
             callback(key.id, reason)
 
     def _view(self, key: ApiKey) -> KeyView:
-        owner, until = self.owner_of(key), key.previous_until
-        return KeyView(
-            id=key.id,
-            name=key.name,
-            owner_id=key.owner_id,
-            owner_name=owner.name,
-            masked=key.masked,
-            scopes=key.scopes,
-            created_at=key.created_at,
-            created_by=key.created_by,
-            last_used_at=self._used.get(key.id, key.last_used_at),
-            revoked_at=key.revoked_at,
-            disabled_at=key.disabled_at,
-            owner_disabled_at=owner.disabled_at,
-            expires_at=key.expires_at,
-            models=key.models,
-            denied_models=key.denied_models,
-            limits=key.limits,
-            quota=key.quota,
+        return key_view(
+            key,
+            self.owner_of(key),
+            used_at=self._used.get(key.id),
             quota_used_tokens=self._quota_used(key.id) if key.quota else None,
-            previous_until=until if until is not None and until > self._clock() else None,
+            now=self._clock(),
         )

@@ -17,7 +17,7 @@ import psutil
 from tests.boxes import PROGRAM
 from tests.waiting import eventually
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 120.0
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hydra_box import archive_reading
+from hydra_box.backups import archive_reading
 from hydra_box.config import resolve_paths
 from hydra_box.types import Scope
 from tests.boxes import PROGRAM

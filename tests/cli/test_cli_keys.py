@@ -229,6 +229,33 @@ def test_a_grace_that_is_none(ask: Cli, fake: FakeBox, typed: str) -> None:
     assert (told.status, "is not like 24h or 7d" in told.err, fake.asked) == (2, True, [])
 
 
+def test_rotate_tells_a_script_until_when_the_old_secret_opens(ask: Cli, fake: FakeBox) -> None:
+    created = msgspec.structs.replace(CREATED, previous_until=2e9)
+    fake.says("POST /api/v1/keys/guest/rotate", created)
+    shown = ask("keys", "rotate", "guest", "--grace", "24h", "--json")
+    assert shown.json["previous_until"] == 2e9
+
+
+# --- list ---------------------------------------------------------------------
+
+
+def test_revoked_keys_are_listed_when_they_are_asked_for(ask: Cli, fake: FakeBox) -> None:
+    views = [
+        a_key_view(name="there"),
+        a_key_view(name="gone", id="key-2", revoked_at=20.0),
+        a_key_view(name="past", id="key-3", revoked_at=30.0),
+    ]
+    fake.says("GET /api/v1/keys", views)
+    shown = ask("keys", "list")
+    assert [line.split()[0] for line in shown.out.splitlines()] == ["NAME", "there"]
+    assert shown.err == "not shown: 2 revoked keys; --all shows them, too\n"
+    everything = ask("keys", "list", "--all")
+    names = [line.split()[0] for line in everything.out.splitlines()]
+    assert (names, everything.err) == (["NAME", "there", "gone", "past"], "")
+    assert ask("keys", "list", "--json").json == {"keys": plain(views)}
+    assert ask("keys").err == shown.err
+
+
 # --- names in paths -----------------------------------------------------------
 
 

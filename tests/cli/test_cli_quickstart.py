@@ -21,7 +21,7 @@ from hydra_box.config import resolve_paths
 from tests.boxes import PROGRAM
 from tests.waiting import eventually
 
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 180
 
 
 def quickstart(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

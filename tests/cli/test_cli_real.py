@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -14,6 +15,7 @@ from tests.cli.terminal import on_a_terminal
 from tests.conftest import DemoBox
 from tests.e2e.commands import run, run_json
 from tests.models.tiny_gguf import write_tiny_gguf
+from tests.waiting import eventually
 
 
 def test_status(box: DemoBox) -> None:
@@ -56,7 +58,8 @@ def test_a_plan_and_what_comes_of_it(box: DemoBox) -> None:
     deployed = run_json(box.running, "deploy", *asked, "--name", "cli-plan", "--wait")
     assert (deployed["slots"], deployed["context_length"]) == (2, 512)
     assert (deployed["quantization"], deployed["engine"]) == ("Q8_0", planned["engine"])
-    (memory,) = deployed["instances"][0]["memory"]
+    # It is measured once it serves.
+    (memory,) = eventually(lambda: memory_of(box, "cli-plan"), what="it is measured")
     (part,) = planned["placements"][0]["memory"]
     parts = ("weights_bytes", "kv_cache_bytes", "compute_bytes", "overhead_bytes")
     assert memory["device"] == "cpu"
@@ -68,6 +71,14 @@ def test_a_plan_and_what_comes_of_it(box: DemoBox) -> None:
     assert "2 instances of 2 slots x 512 tokens" in scaled.stdout
     assert run_json(box.running, "status")["services"]
     assert run(box.running, "delete", "cli-plan", "--confirm", "cli-plan").returncode == 0
+
+
+def memory_of(box: DemoBox, name: str) -> list[dict[str, Any]]:
+    """What the first instance of a service takes, as ``status`` has it."""
+    services = run_json(box.running, "status")["services"]
+    (found,) = [one for one in services if one["name"] == name]
+    memory: list[dict[str, Any]] = found["instances"][0]["memory"]
+    return memory
 
 
 def test_a_plan_that_does_not_fit(box: DemoBox, tmp_path: Path) -> None:

@@ -13,10 +13,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from hydra_box import doctor_engines, doctor_local
 from hydra_box.client import Client
 from hydra_box.config import Paths, Settings, resolve_paths
 from hydra_box.doctor import diagnose, diagnose_remote
+from hydra_box.doctor.engines import check_compiler
+from hydra_box.doctor.listening import check_port
+from hydra_box.doctor.permissions import check_socket, check_state_directory
+from hydra_box.doctor.program import check_models
 from hydra_box.messages import Attention
 from hydra_box.process import identity
 from hydra_box.types import (
@@ -133,7 +136,7 @@ def test_a_state_directory_that_cannot_be_made(tmp_path: Path, look: Look) -> No
 
 def test_a_state_directory_that_others_can_read(paths: Paths) -> None:
     paths.home.chmod(0o755)
-    found = doctor_local.check_state_directory(paths)
+    found = check_state_directory(paths)
     assert found.severity is Severity.WARNING
     assert found.hint == f"chmod 700 {paths.home}"
 
@@ -142,30 +145,30 @@ def test_a_socket_that_others_can_use(paths: Paths) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(paths.management_socket))
         paths.management_socket.chmod(0o666)
-        assert doctor_local.check_socket(paths, running=True).severity is Severity.ERROR
+        assert check_socket(paths, running=True).severity is Severity.ERROR
         paths.management_socket.chmod(0o600)
-        assert doctor_local.check_socket(paths, running=True).severity is Severity.INFO
-        assert "was left by" in doctor_local.check_socket(paths, running=False).message
+        assert check_socket(paths, running=True).severity is Severity.INFO
+        assert "was left by" in check_socket(paths, running=False).message
 
 
 def test_a_catalog_that_cannot_be_read(paths: Paths) -> None:
     (paths.home / "models.toml").write_text("models = 3\n")
-    (found,) = doctor_local.check_models(paths)
+    (found,) = check_models(paths)
     assert found.severity is Severity.ERROR
     (paths.home / "models.toml").write_text('[models.lost]\npath = "/nowhere/lost.gguf"\n')
-    _, lost = doctor_local.check_models(paths)
+    _, lost = check_models(paths)
     assert lost.severity is Severity.WARNING
     assert "lost" in lost.message
 
 
 def test_an_address_that_is_not_of_this_machine() -> None:
-    found = doctor_local.check_port(Settings(host="192.0.2.1", port=4937))
+    found = check_port(Settings(host="192.0.2.1", port=4937))
     assert found.severity is Severity.ERROR
     assert "Cannot assign requested address" in found.message
 
 
 def test_no_compiler_is_a_warning() -> None:
-    found = doctor_engines.check_compiler({"PATH": "/nowhere"})
+    found = check_compiler({"PATH": "/nowhere"})
     assert found.severity is Severity.WARNING
     assert found.hint is not None
 

@@ -329,6 +329,14 @@ async def test_a_rotation_without_grace_ends_the_old_secret_at_once(keys: Keys) 
     assert (view.masked, view.previous_until) == (f"{new[:4]}...{new[-4:]}", None)
 
 
+async def test_a_rotation_tells_until_when_the_old_secret_opens(keys: Keys) -> None:
+    await keys.make("laptop")
+    request = RotateKeyRequest(grace_seconds=60.0)
+    rotated = await keys.ring.rotate("laptop", request)
+    assert rotated.previous_until == keys.clock.now + 60.0
+    assert (await keys.ring.rotate("laptop", RotateKeyRequest())).previous_until is None
+
+
 async def test_both_secrets_open_during_the_grace_and_then_only_the_new(keys: Keys) -> None:
     old = await keys.make("laptop", models=("public/*",))
     id = keys.opens(old).id
