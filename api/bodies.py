@@ -11,9 +11,12 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from hydra_box.errors import InvalidRequest
+from hydra_box.json_words import what_to_send
 
 BODY_LIMIT_BYTES = 1024 * 1024
 """Largest body of the management API; that of the endpoint is a setting."""
+
+SEE_DOCS = "/api/v1/docs shows what it takes"
 
 _WHERE = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$")
 _MISSING = re.compile(r"missing required field `(?P<field>.*)`$")
@@ -35,7 +38,9 @@ class StrictRequest(Request[Any, Any, Any]):
         try:
             return await super().body()
         except InternalServerException as error:
-            raise InvalidRequest("the connection was closed before the body's end") from error
+            raise InvalidRequest(
+                "the connection was closed before the body's end", hint="send it again"
+            ) from error
 
     async def json(self) -> Any:
         """The body as the struct that the matched handler takes.
@@ -60,11 +65,17 @@ def decode_body(body: bytes, type: type[msgspec.Struct]) -> msgspec.Struct:
     except msgspec.ValidationError as error:
         raise _explain(str(error), type) from error
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"the body is not UTF-8: {error.reason}") from error
+        raise InvalidRequest(
+            f"the body is not UTF-8: {error.reason}", hint="send JSON in UTF-8"
+        ) from error
     except msgspec.DecodeError as error:
-        raise InvalidRequest(f"the body is not valid JSON: {error}") from error
+        raise InvalidRequest(
+            f"the body is not valid JSON: {error}", hint="send a JSON object"
+        ) from error
     except RecursionError as error:
-        raise InvalidRequest("the body is nested too deeply") from error
+        raise InvalidRequest(
+            "the body is nested too deeply", hint="send fewer lists and objects in each other"
+        ) from error
 
 
 def _explain(text: str, type: type[msgspec.Struct]) -> InvalidRequest:
@@ -78,9 +89,10 @@ def _explain(text: str, type: type[msgspec.Struct]) -> InvalidRequest:
         return InvalidRequest(f"unknown field {field!r}", hint=hint, param=_join(path, field))
     if missing := _MISSING.search(what):
         param = _join(path, missing["field"])
-        return InvalidRequest(f"{param} is missing", param=param)
+        return InvalidRequest(f"{param} is missing", hint=f"send {param!r}", param=param)
+    hint = what_to_send(what) or SEE_DOCS
     what = what[:1].lower() + what[1:].replace("`", "")
-    return InvalidRequest(f"{path or 'the body'}: {what}", param=path or None)
+    return InvalidRequest(f"{path or 'the body'}: {what}", hint=hint, param=path or None)
 
 
 def _join(path: str, field: str) -> str:

@@ -6,6 +6,7 @@ request object, no response object, no middleware that looks at each message.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import unquote
 
 from litestar import asgi
@@ -60,7 +61,7 @@ class AsgiExchange:
                 return value.decode("latin-1")
         return None
 
-    async def read_body(self, limit_bytes: int) -> bytes:
+    async def read_body(self, limit_bytes: int, grown: Callable[[int], None]) -> bytes:
         """The body, read no further than the limit."""
         parts: list[bytes] = []
         size = 0
@@ -76,6 +77,7 @@ class AsgiExchange:
                     f"the body has more than {limit_bytes:,} bytes",
                     hint="the setting body_limit_bytes raises the limit",
                 )
+            grown(size)
             more = message["more_body"]
         return b"".join(parts)
 

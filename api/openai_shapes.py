@@ -195,6 +195,8 @@ class Model(Frozen, frozen=True, kw_only=True):
     object: Literal["model"]
     created: int
     owned_by: str
+    context_length: int | None = None
+    """Tokens of prompt and answer together; of one that upstreams serve, where they tell it."""
 
 
 class ModelList(Frozen, frozen=True, kw_only=True):

@@ -13,8 +13,8 @@ Json = dict[str, Any]
 _REFUSALS = {
     "400": "A field is wrong (`param` names it), or the prompt is longer than the context.",
     "401": "No key, or one that is not valid (any more).",
-    "403": "The key may not do this.",
-    "404": "No service has that access name; the message has the nearest names.",
+    "403": "The key has no `inference` scope.",
+    "404": "No service that the key may call has that access name; the hint has the nearest ones.",
     "413": "The body is over the limit.",
     "429": "Over a limit; come again after `Retry-After` seconds.",
     "502": "The engine failed at this request.",

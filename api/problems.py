@@ -9,6 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
+from api.bodies import SEE_DOCS
 from hydra_box.errors import (
     Forbidden,
     HydraError,
@@ -19,6 +20,7 @@ from hydra_box.errors import (
     RateLimited,
     Unauthenticated,
 )
+from hydra_box.json_words import what_to_send
 from hydra_box.types import ErrorBody
 
 log = logging.getLogger(__name__)
@@ -63,7 +65,8 @@ def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response
         case 413:
             limit = request.route_handler.resolve_request_max_body_size()
             return answer_hydra_error(
-                request, PayloadTooLarge(f"the body is over the limit of {limit:,} bytes")
+                request,
+                PayloadTooLarge(f"the body is over the limit of {limit:,} bytes", hint=SEE_DOCS),
             )
         case status if status < 500:
             return answer_hydra_error(request, _refusal(error))
@@ -91,12 +94,17 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
 def _refusal(error: HTTPException) -> HydraError:
     """The first of Litestar's findings about path, query or body, as a sentence."""
     if error.status_code != 400:
-        return _BY_STATUS.get(error.status_code, InvalidRequest)(error.detail)
+        return _BY_STATUS.get(error.status_code, InvalidRequest)(error.detail, hint=SEE_DOCS)
     findings = error.extra if isinstance(error.extra, list) else []
     for finding in findings:
         if finding.get("key") == "data":
-            return InvalidRequest("the request has no body")
+            return InvalidRequest("the request has no body", hint="send a JSON object")
         if key := finding.get("key"):
-            message = str(finding["message"]).replace("`", "")
-            return InvalidRequest(f"{key}: {message[:1].lower()}{message[1:]}", param=key)
-    return InvalidRequest(error.detail)
+            told = str(finding["message"])
+            message = told.replace("`", "")
+            return InvalidRequest(
+                f"{key}: {message[:1].lower()}{message[1:]}",
+                hint=what_to_send(told) or SEE_DOCS,
+                param=key,
+            )
+    return InvalidRequest(error.detail, hint=SEE_DOCS)

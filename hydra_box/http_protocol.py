@@ -1,6 +1,6 @@
 """HTTP of clients that may be hostile: what uvicorn's protocol leaves without a limit.
 
-1. A connection over the limit is told so and closed.
+1. A connection over the limit is told so and closed; of many at once some are closed unheard.
 2. A head (request line and headers) has a time, a size and a number of headers; a body has a time.
 3. A head that two programs may read in two ways is refused: a second ``Host``, ``Authorization``
    or ``Content-Length``, and both kinds of a body's length.
@@ -11,7 +11,7 @@ Every refusal is an ``ErrorBody``, and ends the connection.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import Any, ClassVar, cast
 
@@ -29,6 +29,9 @@ from hydra_box.config import Settings
 from hydra_box.errors import HydraError, InvalidRequest, Unavailable
 
 RETRY_AFTER_SECONDS = 5
+
+TOLD_AT_ONCE = 64
+"""Connections over the limit that may stay to be told so: others would take descriptors unseen."""
 
 _ONCE = (b"host", b"authorization", b"content-length", b"transfer-encoding", b"origin")
 """Headers of which a second one may mean another thing to whoever reads the last one."""
@@ -70,6 +73,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
         super().connection_made(transport)  # type: ignore[arg-type]  # as uvicorn has it
+        if room_for(self.connections, self._limits.connection_limit) < 0:
+            self._closing = True
+            self.transport.abort()
+            return
         if len(self.connections) > self._limits.connection_limit:
             # Answered once it has asked: bytes that nobody reads would reset the connection, and
             # with it the answer.
@@ -256,6 +263,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if not begun:
             self.transport.write(_answer(status, error))
         self.transport.close()
+
+
+def room_for(connections: Collection[object], limit: int) -> int:
+    """How many more connections there may be, those that are only told of the limit among them."""
+    return limit + TOLD_AT_ONCE - len(connections)
 
 
 def _answer(status: int, error: HydraError) -> bytes:

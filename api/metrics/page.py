@@ -9,10 +9,11 @@ from litestar import Response, get
 from litestar.params import FromQuery
 
 from api.metrics.engines import engine_families
+from api.metrics.events import event_family
 from api.metrics.instances import instance_families
 from api.metrics.keys import key_families
 from api.metrics.machine import machine_families
-from api.metrics.requests import request_families
+from api.metrics.requests import refusal_family, request_families
 from api.metrics.services import service_families
 from api.metrics.upstreams import upstream_families
 from api.prometheus import MEDIA_TYPE, Family, Sample, gauge, render
@@ -33,9 +34,13 @@ class Scraped(Frozen, frozen=True, kw_only=True):
     started_at: float
     machine: Machine
     alarms: Sequence[Alarm] = ()
+    happened: Mapping[str, int]
+    """Events, by kind."""
     views: Sequence[ServiceView]
     measured: Mapping[str, ServiceMeasures]
     """By the service's id."""
+    refused: Mapping[str, int]
+    """By the error's code, before their service was known."""
     keys: Sequence[KeyMeasures] = ()
     """None: nobody asked for them."""
     engines: Mapping[str, EngineMetrics | None]
@@ -56,8 +61,10 @@ async def metrics(box: BoxParam, keys: FromQuery[bool | None] = None) -> Respons
         started_at=box.started_at,
         machine=machine,
         alarms=box.alarms.all(),
+        happened=dict(box.events.happened),
         views=views,
         measured={view.id: box.measures.of(view.id) for view in views},
+        refused=dict(box.relay.refused),
         keys=box.measures.by_key() if told else (),
         engines=await engine_metrics(views, ENGINES, box.paths),
     )
@@ -80,8 +87,10 @@ def _families(scraped: Scraped) -> Iterator[Family]:
     yield from machine_families(scraped.machine)
     raised = (Sample(1, {"alarm": one.id, "severity": one.severity}) for one in scraped.alarms)
     yield gauge("hydra_box_alarm", "What is wrong now, and needs attention.", *raised)
+    yield event_family(scraped.happened)
     yield from service_families(scraped.views)
     yield from request_families(scraped.views, scraped.measured)
+    yield refusal_family(scraped.refused)
     yield from upstream_families(scraped.views)
     yield from instance_families(scraped.views)
     yield from engine_families(scraped.views, scraped.engines)

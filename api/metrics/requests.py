@@ -6,6 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from api.metrics.labels import service_labels
 from api.prometheus import Family, Kind, Labels, Sample, columns
+from hydra_box.errors import (
+    Forbidden,
+    InvalidRequest,
+    ModelNotFound,
+    Unauthenticated,
+)
 from hydra_box.gateway.measures import ServiceMeasures
 from hydra_box.gateway.relay import INFERENCE
 from hydra_box.messages import ServiceView
@@ -14,6 +20,20 @@ from hydra_box.types import NANOS, Outcome
 Row = tuple[ServiceMeasures, Labels]
 
 ENDPOINTS = tuple(path.removeprefix("/") for path in INFERENCE)
+
+REFUSALS = (Forbidden, InvalidRequest, ModelNotFound, Unauthenticated)
+"""The usual ones, which are told of before they have happened."""
+
+
+def refusal_family(refused: Mapping[str, int]) -> Family:
+    """Requests that are in no service's numbers; nothing of it is a client's own word."""
+    codes = sorted({*(one.code for one in REFUSALS), *refused})
+    return Family(
+        "hydra_box_requests_refused_total",
+        Kind.COUNTER,
+        "Requests that were refused before their service was known, by why.",
+        tuple(Sample(refused.get(code, 0), {"code": code}) for code in codes),
+    )
 
 
 def request_families(

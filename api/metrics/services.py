@@ -46,6 +46,11 @@ def service_families(views: Sequence[ServiceView]) -> Iterator[Family]:
             ),
             ("ready_instances", "Instances that take requests.", lambda one: one.ready_instances),
             ("asleep", "1: nobody called it for its idle timeout.", lambda one: int(one.asleep)),
+            (
+                "rollout",
+                "1: its instances are being replaced, one after another.",
+                lambda one: int(one.rollout is not None),
+            ),
         ),
     )
     states = (

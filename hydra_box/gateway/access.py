@@ -85,31 +85,24 @@ def may_call(caller: Caller, service: Service) -> bool:
     return mine and _matches(caller, service) and _denial(caller, service) is None
 
 
-def check_may_call(caller: Caller, service: Service) -> None:
-    """Whether the caller may call this service.
+def refusal(caller: Caller, service: Service) -> Forbidden:
+    """Why an admin's key may not call a service, which its globs keep from it.
 
-    Raises:
-        Forbidden: it belongs to another user, or the key is not for it.
-
+    Who has another key does not learn that there is one: see ``unknown_model``.
     """
-    refusal = f"the key {caller.name!r} may not call {service.access_name!r}"
+    fact = f"the key {caller.name!r} may not call {service.access_name!r}"
     if denied := _denial(caller, service):
-        raise Forbidden(
-            f"{refusal}: it is denied {denied}",
+        return Forbidden(
+            f"{fact}: it is denied {denied}",
             hint="hydra-box keys edit NAME --deny GLOB gives it other globs, --no-deny none",
             param="model",
         )
-    if not _matches(caller, service):
-        raise Forbidden(
-            f"{refusal}: it is for {', '.join(caller.models[:MOST_SUGGESTIONS])}"
-            f"{' and others' if len(caller.models) > MOST_SUGGESTIONS else ''}",
-            hint="hydra-box keys edit NAME --model GLOB gives it other globs, --any-model none",
-            param="model",
-        )
-    if not may_call(caller, service):
-        raise Forbidden(
-            refusal, hint="use a key of its owner, or one with the admin scope", param="model"
-        )
+    return Forbidden(
+        f"{fact}: it is for {', '.join(caller.models[:MOST_SUGGESTIONS])}"
+        f"{' and others' if len(caller.models) > MOST_SUGGESTIONS else ''}",
+        hint="hydra-box keys edit NAME --model GLOB gives it other globs, --any-model none",
+        param="model",
+    )
 
 
 def _denial(caller: Caller, service: Service) -> str | None:
@@ -123,17 +116,24 @@ def _matches(caller: Caller, service: Service) -> bool:
     return not globs or any(fnmatchcase(service.access_name, glob) for glob in globs)
 
 
-def unknown_model(model: str, callable_names: Iterable[str]) -> ModelNotFound:
-    """The answer to an access name that no service has, with the nearest ones that have one."""
+def unknown_model(caller: Caller, model: str, callable_names: Iterable[str]) -> ModelNotFound:
+    """The answer to an access name that no service has, or none that the caller may call.
+
+    It is the same for both, so that nobody finds out what others have.
+    """
     names = sorted(callable_names)
     near = nearest(model, names)
     if near:
         hint = f"did you mean {' or '.join(near)}?"
     elif names:
         hint = f"this key may call {', '.join(names[:MOST_SUGGESTIONS])}"
-    else:
+    elif caller.everything:
         hint = "no service can be called yet; hydra-box quickstart makes one"
-    return ModelNotFound(f"no service has the access name {model!r}", hint=hint, param="model")
+    else:
+        hint = "this key may call none yet; hydra-box keys show NAME tells which it is for"
+    whose = "" if caller.everything else f" that the key {caller.name!r} may call"
+    fact = f"no service{whose} has the access name {model!r}"
+    return ModelNotFound(fact, hint=hint, param="model")
 
 
 def nearest(model: str, names: Iterable[str]) -> list[str]:

@@ -93,11 +93,13 @@ async def break_off(job: Job, error: HydraError) -> None:
 
 async def _attempt(job: Job, lease: Lease) -> None:
     job.send_to(lease)
-    body = body_for(job.request, job.dialect(lease).counts)
     try:
         with Interrupt() as instance_gone:
             lease.on_lost = instance_gone.fire
-            answer = await lease.instance.channel.post(job.path, body)
+            # No name is given to the body: it would hold it for as long as the answer comes.
+            answer = await lease.instance.channel.post(
+                job.path, body_for(job.request, job.dialect(lease).counts)
+            )
             try:
                 await _pass_on(job, lease, answer)
             finally:
@@ -143,13 +145,13 @@ async def _pass_on_stream(job: Job, lease: Lease, answer: Answer) -> None:
     rate, instance = job.endpoint.rate, lease.instance
     while chunk := await read():
         instance.heard += 1
-        # An event is a line and an empty one: searching for pairs would take twice as long.
-        events = chunk.count(b"\n") // 2
-        job.events += events
-        job.streamed += events
-        rate.tokens += events
         data = feed(chunk)
         if data:
+            # An event is a line and an empty one: searching for pairs would take twice as long.
+            events = data.count(b"\n") // 2
+            job.events += events
+            job.streamed += events
+            rate.tokens += events
             lease.at_client = True
             if not job.begun:
                 await _begin(job, answer)
@@ -184,6 +186,7 @@ async def _hear_out(job: Job, answer: Answer) -> None:
 
 async def _begin(job: Job, answer: Answer) -> None:
     job.begun = True
+    job.forget_body()
     job.first_at = job.clock()
     job.endpoint.count_first_token(job.first_at - job.started_at)
     content_type = answer.content_type.encode("latin-1")

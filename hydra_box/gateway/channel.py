@@ -73,7 +73,10 @@ class Answer:
             parts.append(part)
             size += len(part)
             if size > limit_bytes:
-                raise EngineError(f"the engine's answer is over {limit_bytes:,} bytes")
+                raise EngineError(
+                    f"the engine's answer is over {limit_bytes:,} bytes",
+                    hint="ask for less in one request, or for a stream",
+                )
         return b"".join(parts)
 
     def end_work(self) -> None:
@@ -93,6 +96,9 @@ class Answer:
 
 class Channel(Protocol):
     """Opens requests at one instance or upstream."""
+
+    context_length: int | None
+    """Tokens that the model there takes, where it was asked for that and told."""
 
     async def post(self, path: str, body: bytes) -> Answer:
         """Send a request; returns when the answer's headers are there.
@@ -117,6 +123,7 @@ class EngineChannel:
     """
 
     def __init__(self, socket_path: Path) -> None:
+        self.context_length: int | None = None
         self._urls: dict[str, URL] = {}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.UnixConnector(str(socket_path), limit=0, force_close=True),

@@ -11,6 +11,7 @@ from hydra_box.errors import HydraError, ModelNotFound, Unavailable
 from hydra_box.gateway.channel import Channel
 from hydra_box.gateway.queue import Queue
 from hydra_box.gateway.rate import Pace, TokenRate
+from hydra_box.messages import ServiceStats
 from hydra_box.plan.routing import Candidate
 from hydra_box.plan.words import counted, time_left
 from hydra_box.types import EngineName, Service, ServiceStatus
@@ -98,6 +99,12 @@ class Endpoint:
         return self.service.access_name
 
     @property
+    def context_length(self) -> int | None:
+        """Tokens that a request may have: the service's own; else what every upstream takes."""
+        told = (one.channel.context_length for one in self.instances.values())
+        return self.service.context_length or min((one for one in told if one), default=None)
+
+    @property
     def busy(self) -> bool:
         """Whether a request is in flight or waits."""
         return len(self.queue) > 0 or any(one.leases for one in self.instances.values())
@@ -128,6 +135,18 @@ class Endpoint:
         self.completion_tokens += usage.completion_tokens
         self.rate.tokens += usage.completion_tokens - streamed
 
+    def stats(self) -> ServiceStats:
+        """What was counted since the daemon started, and what is under way."""
+        return ServiceStats(
+            requests=self.requests,
+            requests_in_flight=sum(len(one.leases) for one in self.instances.values()),
+            requests_queued=len(self.queue),
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            last_ttft_seconds=self.last_ttft_seconds,
+            tokens_per_second=self.rate.per_second(),
+        )
+
     def count_first_token(self, seconds: float) -> None:
         """A stream has begun, so long after its request came."""
         self.last_ttft_seconds = seconds
@@ -140,7 +159,11 @@ class Endpoint:
         because = f": {self.reason}" if self.reason else ""
         match self.status:
             case ServiceStatus.DELETING:
-                return ModelNotFound(f"the service {access_name!r} is being deleted", param="model")
+                return ModelNotFound(
+                    f"the service {access_name!r} is being deleted",
+                    hint="GET /v1/models tells what there is",
+                    param="model",
+                )
             case ServiceStatus.STOPPED:
                 return Unavailable(
                     f"the service {access_name!r} is stopped{because}",
@@ -198,4 +221,8 @@ class Endpoint:
 
 def stopping() -> Unavailable:
     """The answer while the daemon stops."""
-    return Unavailable("the daemon is stopping", retry_after_seconds=RETRY_AFTER_SECONDS)
+    return Unavailable(
+        "the daemon is stopping",
+        hint=f"try again in {RETRY_AFTER_SECONDS} s: it may be coming back",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )

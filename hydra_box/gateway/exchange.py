@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from hydra_box.errors import HydraError
@@ -38,8 +38,12 @@ class Exchange(Protocol):
         """A request header's first value; ``name`` in lower case."""
         ...
 
-    async def read_body(self, limit_bytes: int) -> bytes:
+    async def read_body(self, limit_bytes: int, grown: Callable[[int], None]) -> bytes:
         """The request's body.
+
+        Args:
+            limit_bytes: the most that it may have.
+            grown: is told how many bytes have come; what it raises ends the reading.
 
         Raises:
             PayloadTooLarge: it is over the limit.

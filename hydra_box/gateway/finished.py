@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from hydra_box.engines.counts import Usage
 from hydra_box.errors import EngineError, HydraError, Unauthenticated
+from hydra_box.gateway.access import Caller
 from hydra_box.gateway.exchange import ClientGone
 from hydra_box.gateway.interrupt import Interrupted
 from hydra_box.gateway.job import Job
-from hydra_box.plan.usage import cost_nanos
+from hydra_box.plan.usage import NO_SERVICE, cost_nanos
 from hydra_box.types import Outcome, RequestRecord
 
 Record = Callable[[RequestRecord], None]
@@ -74,4 +75,35 @@ def record_of(job: Job, outcome: Outcome, usage: Usage, at: float) -> RequestRec
         tpot_seconds=tpot,
         duration_seconds=ended_at - job.started_at,
         cost_nanos=cost_nanos(service.price, usage.prompt_tokens, usage.completion_tokens),
+    )
+
+
+def record_of_refused(
+    caller: Caller, request_id: bytes, path: str, at: float, duration_seconds: float
+) -> RequestRecord:
+    """The row of a request that was refused before it was known which service it calls.
+
+    Nothing in it is the client's own word: a model that is not there may have any name.
+
+    Args:
+        caller: who sent it.
+        request_id: the request.
+        path: where it was sent, with or without ``/v1``.
+        at: seconds since the epoch.
+        duration_seconds: until it was refused.
+
+    """
+    return RequestRecord(
+        id=request_id.decode(),
+        at=at,
+        key_id=caller.key_id or "",
+        key_name=caller.name if caller.key_id else "",
+        user_id=caller.owner_id,
+        user_name=caller.owner_name,
+        service_id="",
+        access_name=NO_SERVICE,
+        model="",
+        endpoint=path.removeprefix("/v1").removeprefix("/"),
+        outcome=Outcome.REFUSED,
+        duration_seconds=duration_seconds,
     )

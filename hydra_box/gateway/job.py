@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from hydra_box.engines.base import Dialect
 from hydra_box.engines.counts import Usage
 from hydra_box.gateway.access import Caller
 from hydra_box.gateway.admission import Ticket
+from hydra_box.gateway.bodies import HeldBody
 from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance
 from hydra_box.gateway.event_counts import EventCounts, usage_of_whole
 from hydra_box.gateway.exchange import Exchange, Headers
@@ -28,6 +31,8 @@ class Job:
     exchange: Exchange
     request_id: bytes
     request: InferenceRequest
+    held: HeldBody
+    """Its body, as long as it has it."""
     caller: Caller
     path: str
     endpoint: Endpoint
@@ -35,6 +40,8 @@ class Job:
     pool: Pool
     clock: Callable[[], float]
     started_at: float
+    thought_bytes: int
+    """How long a text would be that becomes about as many tokens as its body."""
     most_tokens: int
     """Reserved for it."""
     expected_tokens: int
@@ -104,6 +111,7 @@ class Job:
             withhold_usage=not self.request.wants_usage,
             counts=counts,
             withhold_counts=counts is None or not self.request.wants(counts),
+            withhold_progress=not self.request.asks_progress,
             noted=EventCounts(
                 counts,
                 choices=self.request.choices,
@@ -135,13 +143,21 @@ class Job:
         if outcome is Outcome.OK and not self.estimated:
             begun_at = self.sent_at if self.first_at is None else self.first_at
             self.endpoint.pace.add(usage.completion_tokens, self.clock() - (begun_at or 0.0))
+        self.forget_body()
         self.on_finish(self, outcome, usage)
+
+    def forget_body(self) -> None:
+        """Nobody else will be asked with it; safe to repeat."""
+        if self.held.counted_bytes:
+            self.request = msgspec.structs.replace(self.request, body=b"")
+            self.held.let_go()
 
     def _taken(self, outcome: Outcome) -> Usage:
         """What it took.
 
         1. A whole answer: what it says, or else by its length.
-        2. A stream, to its end or not: what its engine counted, or else by its events.
+        2. A stream, to its end or not: what its engine counted, of the prompt alone before the
+           first token, or else by its events.
         3. Its client left while an engine worked on it: by the time that it worked.
         4. Else nothing.
         """
@@ -162,7 +178,7 @@ class Job:
         most = self.request.max_tokens
         if most is not None:
             completion_tokens = min(completion_tokens, most * self.request.sequences)
-        prompt_tokens = min(self.request.thought_bytes // BYTES_PER_TOKEN, self.most_tokens)
+        prompt_tokens = min(self.thought_bytes // BYTES_PER_TOKEN, self.most_tokens)
         completion_tokens = min(completion_tokens, self.most_tokens - prompt_tokens)
         return Usage(
             prompt_tokens=prompt_tokens,
@@ -170,11 +186,11 @@ class Job:
         )
 
 
-def ask_of(request: InferenceRequest, path: str) -> Ask:
+def ask_of(request: InferenceRequest, thought_bytes: int, path: str) -> Ask:
     """What is known of a request before it is answered."""
     return Ask(
         body_bytes=len(request.body),
-        thought_bytes=request.thought_bytes,
+        thought_bytes=thought_bytes,
         max_tokens=request.max_tokens,
         choices=request.sequences,
         generates=path != EMBEDDINGS,

@@ -7,6 +7,7 @@ checked, whatever name or redirect led there (``addresses.py``).
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from contextlib import suppress
 
 import aiohttp
@@ -37,10 +38,15 @@ class MediaFetcher:
         self._limit_bytes = limit_bytes
         self._make_socket = socket_maker(allows_private=allows_private)
 
-    async def put_in(self, body: bytes, media: Media) -> bytes:
+    async def put_in(self, body: bytes, media: Media, grown: Callable[[int], None]) -> bytes:
         """The body with everything in it that it only named.
 
         What has changed is appended: of two equal keys in an object the last one counts.
+
+        Args:
+            body: as it was sent.
+            media: what is in it.
+            grown: is told how many bytes it has with what is fetched; what it raises ends that.
 
         Raises:
             InvalidRequest: one of them cannot be had.
@@ -52,8 +58,11 @@ class MediaFetcher:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),
         ) as session:
+            size = len(body)
             for source in media.remote:
-                source.holder[source.key] = await self._fetch(session, source)
+                source.holder[source.key] = fetched = await self._fetch(session, source)
+                size += len(fetched)
+                grown(size)
         changed = (name for name in ("messages", "prompt", "input") if name in media.document)
         members = [b'"%b":%b' % (name.encode(), encode(media.document[name])) for name in changed]
         return b"%b,%b}" % (body.rstrip()[:-1], b",".join(members))

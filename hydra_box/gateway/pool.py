@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 
 from hydra_box.config import Settings
 from hydra_box.errors import Unavailable
+from hydra_box.gateway.activity import Activity
 from hydra_box.gateway.channel import Channel
 from hydra_box.gateway.closing import Closing, lose
 from hydra_box.gateway.endpoint import Endpoint, Lease, PooledInstance, stopping
@@ -44,9 +45,7 @@ class Pool:
         self._instances: dict[str, PooledInstance] = {}
         self._closing = Closing()
         self._closed = False
-        self._active = 0
-        self._all_idle = asyncio.Event()
-        self._all_idle.set()
+        self._activity = Activity()
 
     # --- what is there: told by the supervisor ----------------------------------------------
 
@@ -178,17 +177,7 @@ class Pool:
     def stats(self, service_id: str) -> ServiceStats:
         """What was counted for the service since the daemon started."""
         endpoint = self._endpoints.get(service_id)
-        if endpoint is None:
-            return ServiceStats()
-        return ServiceStats(
-            requests=endpoint.requests,
-            requests_in_flight=sum(len(one.leases) for one in endpoint.instances.values()),
-            requests_queued=len(endpoint.queue),
-            prompt_tokens=endpoint.prompt_tokens,
-            completion_tokens=endpoint.completion_tokens,
-            last_ttft_seconds=endpoint.last_ttft_seconds,
-            tokens_per_second=endpoint.rate.per_second(),
-        )
+        return ServiceStats() if endpoint is None else endpoint.stats()
 
     async def keep_rates(self) -> None:
         """Look at the counters of tokens again and again, until cancelled."""
@@ -199,7 +188,7 @@ class Pool:
 
     async def wait_all_idle(self) -> None:
         """Until no request is in flight and none waits."""
-        await self._all_idle.wait()
+        await self._activity.wait_for_none()
 
     # --- leases: used by the relay ----------------------------------------------------------
 
@@ -249,12 +238,12 @@ class Pool:
             flow=flow,
             cost=cost,
         )
-        self._begin()
+        self._activity.begin()
         try:
             return await wait_for_slot(self, endpoint, waiter, longest)
         finally:
             endpoint.active_at = self._clock()
-            self._end()
+            self._activity.end()
 
     def lend(self, instance: PooledInstance) -> Lease:
         """A lease on a slot that is known to be free."""
@@ -262,7 +251,7 @@ class Pool:
         instance.leases.add(lease)
         instance.served += 1
         instance.idle.clear()
-        self._begin()
+        self._activity.begin()
         return lease
 
     def release(self, lease: Lease) -> None:
@@ -275,7 +264,7 @@ class Pool:
         if not instance.leases:
             instance.idle.set()
         serve_waiting(self, instance.endpoint)
-        self._end()
+        self._activity.end()
 
     def not_ready(self, endpoint: Endpoint) -> Unavailable:
         """The answer while no instance is ready."""
@@ -301,12 +290,3 @@ class Pool:
             instance.draining = True
             instance.endpoint.instances.pop(instance_id, None)
         return instance
-
-    def _begin(self) -> None:
-        self._active += 1
-        self._all_idle.clear()
-
-    def _end(self) -> None:
-        self._active -= 1
-        if not self._active:
-            self._all_idle.set()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -21,22 +22,27 @@ from hydra_box.errors import (
     HydraError,
     MethodNotAllowed,
     NotFound,
-    PayloadTooLarge,
 )
 from hydra_box.gateway import access
 from hydra_box.gateway.admission import Admission
 from hydra_box.gateway.answers import send_error, send_whole
 from hydra_box.gateway.attempt import break_off, run
+from hydra_box.gateway.bodies import HeldBody
 from hydra_box.gateway.endpoint import Endpoint, stopping
 from hydra_box.gateway.exchange import ClientGone, Exchange
-from hydra_box.gateway.finished import Record, forget, outcome_of, record_of
+from hydra_box.gateway.finished import (
+    Record,
+    forget,
+    outcome_of,
+    record_of,
+    record_of_refused,
+)
 from hydra_box.gateway.interrupt import Interrupt, Interrupted
 from hydra_box.gateway.job import Job, ask_of
-from hydra_box.gateway.media import check_media
-from hydra_box.gateway.media_fetch import MediaFetcher
 from hydra_box.gateway.pool import Pool
 from hydra_box.gateway.preference import wait_seconds
-from hydra_box.gateway.request import LONGEST_MODEL_CHARACTERS, InferenceRequest, parse
+from hydra_box.gateway.reading import Reader
+from hydra_box.gateway.request import LONGEST_MODEL_CHARACTERS, InferenceRequest
 from hydra_box.gateway.shut import ShutKeys
 from hydra_box.keys import KeyRing
 from hydra_box.plan.reservation import expected_tokens, most_tokens
@@ -65,14 +71,15 @@ class Relay:
         self._pool = pool
         self._keys = keys
         self._dialects = dialects
-        self._settings = settings
         self._local = access.local_caller(local_user)
         self._admission = admission
         self._record = record
         self._clock = clock
         self._shut_keys = ShutKeys(keys)
-        self._media = MediaFetcher(settings.media_limit_bytes)
+        self._reader = Reader(settings)
         self._accepting = True
+        self.refused: Counter[str] = Counter()
+        """Requests that were refused before their service was known, by the error's code."""
 
     @property
     def accepting(self) -> bool:
@@ -92,6 +99,7 @@ class Relay:
         except (ClientGone, Interrupted):
             return
         except HydraError as error:
+            self.refused[error.code] += 1
             await send_error(exchange, request_id, error)
 
     async def _answer(self, exchange: Exchange, request_id: bytes) -> None:
@@ -133,11 +141,13 @@ class Relay:
 
     def _find(self, caller: access.Caller, model: str) -> Endpoint:
         endpoint = self._pool.find(model)
-        if endpoint is None or endpoint.status is ServiceStatus.DELETING:
-            names = [one.access_name for one in self._callable(caller)]
-            raise access.unknown_model(model[:LONGEST_MODEL_CHARACTERS], names)
-        access.check_may_call(caller, endpoint.service)
-        return endpoint
+        if endpoint is not None and endpoint.status is not ServiceStatus.DELETING:
+            if access.may_call(caller, endpoint.service):
+                return endpoint
+            if caller.everything:
+                raise access.refusal(caller, endpoint.service)
+        names = [one.access_name for one in self._callable(caller)]
+        raise access.unknown_model(caller, model[:LONGEST_MODEL_CHARACTERS], names)
 
     async def _infer(
         self,
@@ -148,14 +158,29 @@ class Relay:
     ) -> None:
         job: Job | None = None
         try:
-            with self._shut_keys.guard(caller.key_id), self._admission.door(caller):
-                request = await self._read(exchange)
-                job = self._job(exchange, request_id, request, caller, started_at)
+            with (
+                self._shut_keys.guard(caller.key_id),
+                self._admission.door(caller),
+                HeldBody(self._reader.bodies) as held,
+            ):
+                # Nothing but the job has the request, which forgets its body in time.
+                job = self._job(
+                    exchange,
+                    request_id,
+                    await self._reader.read(exchange, held),
+                    held,
+                    caller,
+                    started_at,
+                )
                 await self._let_in(job)
         except HydraError as error:
             if job is None:
                 if isinstance(error, ClientGone | Interrupted):
                     raise
+                self.refused[error.code] += 1
+                took = self._clock() - started_at
+                path = exchange.path
+                self._record(record_of_refused(caller, request_id, path, time.time(), took))
                 await send_error(exchange, request_id, error, *self._admission.headers(caller))
             else:
                 await _end_badly(job, error)
@@ -163,33 +188,25 @@ class Relay:
             if job is not None:
                 job.finish(Outcome.ENGINE_ERROR)
 
-    async def _read(self, exchange: Exchange) -> InferenceRequest:
-        limit = self._settings.body_limit_bytes
-        _check_length(exchange.header(b"content-length"), limit)
-        request = parse(await exchange.read_body(limit), self._settings.choices_limit)
-        if request.has_media:
-            media = check_media(request.body, self._settings)
-            if media.remote:
-                body = await self._media.put_in(request.body, media)
-                request = msgspec.structs.replace(request, body=body)
-        return request
-
     def _job(
         self,
         exchange: Exchange,
         request_id: bytes,
         request: InferenceRequest,
+        held: HeldBody,
         caller: access.Caller,
         started_at: float,
     ) -> Job:
         endpoint = self._find(caller, request.model)
         endpoint.requests += 1
         path = f"/v1{exchange.path.removeprefix('/v1')}"
-        ask = ask_of(request, path)
+        thought_bytes = request.thought_bytes
+        ask = ask_of(request, thought_bytes, path)
         return Job(
             exchange=exchange,
             request_id=request_id,
             request=request,
+            held=held,
             caller=caller,
             path=path,
             endpoint=endpoint,
@@ -197,6 +214,7 @@ class Relay:
             pool=self._pool,
             clock=self._clock,
             started_at=started_at,
+            thought_bytes=thought_bytes,
             most_tokens=most_tokens(ask, endpoint.service.context_length),
             expected_tokens=expected_tokens(ask, endpoint.service.context_length),
             wait_seconds=wait_seconds(exchange.header(b"prefer")),
@@ -251,7 +269,8 @@ def _allowed_method(path: str) -> str | None:
 
 async def _refuse_method(exchange: Exchange, request_id: bytes, allowed: str) -> None:
     error = MethodNotAllowed(
-        f"{exchange.path} does not take {exchange.method}", hint=f"it takes {allowed}"
+        f"{exchange.path[:LONGEST_MODEL_CHARACTERS]} does not take {exchange.method}",
+        hint=f"it takes {allowed}",
     )
     await send_error(exchange, request_id, error, (b"allow", allowed.encode()))
 
@@ -260,19 +279,14 @@ async def _send_json(exchange: Exchange, request_id: bytes, value: object) -> No
     await send_whole(exchange, request_id, msgspec.json.encode(value))
 
 
-def _check_length(content_length: str | None, limit_bytes: int) -> None:
-    if content_length is not None and int(content_length) > limit_bytes:
-        raise PayloadTooLarge(
-            f"the body has {int(content_length):,} bytes; the limit is {limit_bytes:,}",
-            hint="the setting body_limit_bytes raises it",
-        )
-
-
 def _model(endpoint: Endpoint) -> dict[str, str | int]:
-    """A service as OpenAI lists a model."""
-    return {
+    """A service as OpenAI lists a model, with its context where that is known."""
+    shown: dict[str, str | int] = {
         "id": endpoint.access_name,
         "object": "model",
         "created": int(endpoint.service.created_at),
         "owned_by": endpoint.service.owner_id,
     }
+    if (context_length := endpoint.context_length) is not None:
+        shown["context_length"] = context_length
+    return shown

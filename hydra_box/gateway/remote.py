@@ -23,6 +23,7 @@ from hydra_box.gateway.channel import (
     InstanceLost,
 )
 from hydra_box.gateway.interrupt import Interrupt, Interrupted
+from hydra_box.gateway.remote_models import context_length_of
 from hydra_box.gateway.remote_troubles import broken, lost, of_answer, of_error, of_probe
 from hydra_box.gateway.renaming import RenamedPieces, Renaming, ask_for
 from hydra_box.plan.upstream_health import Trouble
@@ -31,6 +32,8 @@ from hydra_box.types import Frozen
 PROBE_TIMEOUT_SECONDS = 10.0
 ERROR_LIMIT_BYTES = 64 * 1024
 ERROR_TIMEOUT_SECONDS = 10.0
+MODELS_LIMIT_BYTES = 4 * 1024 * 1024
+"""The longest list of models that is looked at; the largest upstreams have some hundred."""
 
 _HEADERS = {
     "Content-Type": "application/json",
@@ -39,6 +42,7 @@ _HEADERS = {
 }
 _EVENT_STREAM = "text/event-stream"
 _CHAT = "/v1/chat/completions"
+_OK = 200
 _NOT_FOUND = 404
 
 Report = Callable[[Trouble | None], None]
@@ -125,6 +129,8 @@ class RemoteChannel:
         self._report = report
         self._waiting: set[Interrupt] = set()
         self._make_socket = socket_maker(allows_private=allows_private)
+        self.context_length: int | None = None
+        """Tokens that the model there takes, as the last probe told; None: it does not tell."""
         self._kept = self._session(keep=True)
         self._fresh = self._session(keep=False)
         self.point_at(target)
@@ -132,6 +138,7 @@ class RemoteChannel:
     def point_at(self, target: Target) -> None:
         """From the next request on it is asked so."""
         self.target = target
+        self.context_length = None
         self._renaming = Renaming(target.model, self._access_name)
         self._urls: dict[str, URL] = {}
 
@@ -147,7 +154,7 @@ class RemoteChannel:
         if response.status < 300 and _is_answer(response):
             self._report(None)
             return RemoteAnswer(response, renaming, self._report)
-        text = await self._read_error(response)
+        text = await _read_some(response, ERROR_LIMIT_BYTES)
         cleaned = self._cleaned(text, renaming)
         if path != _CHAT and (response.status < 400 or response.status == _NOT_FOUND):
             # A client may ask a chat model for embeddings: that says nothing of its health.
@@ -160,6 +167,7 @@ class RemoteChannel:
 
     async def probe(self) -> Trouble | None:
         """Ask for the models that it has; None: it is there."""
+        model = self.target.model
         try:
             async with self._kept.get(
                 self._url("/v1/models"),
@@ -167,6 +175,9 @@ class RemoteChannel:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=PROBE_TIMEOUT_SECONDS),
             ) as response:
+                if response.status == _OK:
+                    body = await _read_some(response, MODELS_LIMIT_BYTES)
+                    self.context_length = context_length_of(body, model)
                 return of_probe(response.status)
         except (aiohttp.ClientError, OSError) as error:
             return of_error(error)
@@ -228,20 +239,6 @@ class RemoteChannel:
             finally:
                 self._waiting.discard(given_up)
 
-    async def _read_error(self, response: aiohttp.ClientResponse) -> bytes:
-        """What it says, or the beginning of that; empty if it does not come."""
-        text = b""
-        try:
-            async with asyncio.timeout(ERROR_TIMEOUT_SECONDS):
-                while len(text) < ERROR_LIMIT_BYTES and (part := await response.content.readany()):
-                    text += part
-        except (aiohttp.ClientError, OSError):
-            # The status tells enough.
-            return b""
-        finally:
-            response.close()
-        return text[:ERROR_LIMIT_BYTES]
-
     def _cleaned(self, text: bytes, renaming: Renaming) -> bytes:
         if self.target.key is not None:
             text = text.replace(self.target.key.encode(), b"(the key)")
@@ -253,3 +250,18 @@ def _is_answer(response: aiohttp.ClientResponse) -> bool:
         response.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
     )
     return kind in ("application/json", _EVENT_STREAM)
+
+
+async def _read_some(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
+    """What it says, or the beginning of that; empty if it does not come."""
+    text = bytearray()
+    try:
+        async with asyncio.timeout(ERROR_TIMEOUT_SECONDS):
+            while len(text) < limit_bytes and (part := await response.content.readany()):
+                text += part
+    except (aiohttp.ClientError, OSError):
+        # The status tells enough.
+        return b""
+    finally:
+        response.close()
+    return bytes(text[:limit_bytes])

@@ -15,8 +15,9 @@ _MOST_OF_A_DATE = 64
 
 _LONGEST_HELD_BYTES = 1024
 
-_BEGUN = re.compile(rb'"(?:m(?:o(?:d(?:e(?:l(?:"\s*(?::\s*(?:"[^"\\]*)?)?)?)?)?)?)?)?\Z')
-"""The end of a piece, where it may be the beginning of the key and its value."""
+_BEGUN = re.compile(rb'"(?:m(?:o(?:d(?:e(?:l(?:"\s*(?::\s*(?:"[^"\\]*"?)?)?)?)?)?)?)?)?\Z')
+"""The end of a piece, where it may be the beginning of the key and its value, or just their end:
+else the last quote, which might begin a key, would be held apart from them."""
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 

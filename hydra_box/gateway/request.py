@@ -14,6 +14,7 @@ import msgspec
 from hydra_box.engines.counts import RunningCounts
 from hydra_box.errors import InvalidRequest
 from hydra_box.gateway.forbidden_fields import check_forbidden, guarded
+from hydra_box.json_words import what_to_send
 from hydra_box.plan.reservation import BYTES_PER_TOKEN
 from hydra_box.types import Frozen
 
@@ -53,6 +54,7 @@ class _Fields(msgspec.Struct):
     max_completion_tokens: int | None = None
     n_predict: int | None = None
     timings_per_token: msgspec.Raw = msgspec.Raw(b"null")
+    return_progress: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _StreamOptions(msgspec.Struct):
@@ -70,6 +72,8 @@ class InferenceRequest(Frozen, frozen=True, kw_only=True):
     """The client asked for the usage chunk of a stream."""
     asks_timings: bool
     """The client asked for llama.cpp's counts in every event of a stream."""
+    asks_progress: bool
+    """The client asked for llama.cpp's events that tell how much of the prompt is read."""
     asks_continuous_usage: bool
     """The client asked for vLLM's."""
     stream_options: bytes
@@ -133,6 +137,7 @@ def parse(body: bytes, most_choices: int = MOST_CHOICES) -> InferenceRequest:
         wants_usage=bool(wanted.include_usage),
         # Anything else is no wish for llama.cpp, or a wrong one.
         asks_timings=bytes(fields.timings_per_token).strip() == b"true",
+        asks_progress=bytes(fields.return_progress).strip() == b"true",
         # vLLM gives it to who asks for both.
         asks_continuous_usage=bool(wanted.continuous_usage_stats and wanted.include_usage),
         stream_options=options,
@@ -234,14 +239,18 @@ def _decode(decoder: msgspec.json.Decoder[_T], data: bytes, inside: str | None =
     except msgspec.ValidationError as error:
         raise _wrong_field(str(error), inside) from error
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"the body is not UTF-8: {error.reason}") from error
+        raise InvalidRequest(
+            f"the body is not UTF-8: {error.reason}", hint="send JSON in UTF-8"
+        ) from error
     except msgspec.DecodeError as error:
         raise InvalidRequest(
             f"the body ({len(data)} bytes) is not valid JSON: {error}",
             hint="send a JSON object",
         ) from error
     except RecursionError as error:
-        raise InvalidRequest("the body is nested too deeply") from error
+        raise InvalidRequest(
+            "the body is nested too deeply", hint="send fewer lists and objects in each other"
+        ) from error
 
 
 def _wrong_field(text: str, inside: str | None) -> InvalidRequest:
@@ -252,7 +261,7 @@ def _wrong_field(text: str, inside: str | None) -> InvalidRequest:
     found = _AT_PATH.search(text)
     param = ".".join(part for part in (inside, found[1] if found else None) if part) or None
     fact = _AT_PATH.sub("", text).replace("`", "").replace("Expected", "expected")
-    return InvalidRequest(f"{param or 'the body'}: {fact}", param=param)
+    return InvalidRequest(f"{param or 'the body'}: {fact}", hint=what_to_send(text), param=param)
 
 
 def _shown(number: int) -> str:

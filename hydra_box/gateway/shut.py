@@ -52,7 +52,7 @@ class ShutKeys:
             # The client may have left in the same turn of the loop: then nobody reads this.
             if guarded.reason is None:
                 raise
-            raise Unauthenticated(guarded.reason) from error
+            raise Unauthenticated(guarded.reason, hint="use another key") from error
         finally:
             remaining = self._under_way[key_id]
             remaining.discard(guarded)

@@ -32,14 +32,16 @@ class StreamFilter:
     """Bytes from the engine in, bytes for the client out, in whole events.
 
     However the stream is cut into pieces, the output is the same. The usage chunk (an event
-    without choices) is withheld when ``withhold_usage``, and what the engine counts on the way is
-    cut out when ``withhold_counts``. An error event of the engine ends the output: it is in
+    without choices) is withheld when ``withhold_usage``, events that only tell how much of the
+    prompt is read are when ``withhold_progress``, and what the engine counts on the way is cut out
+    when ``withhold_counts``. An error event of the engine ends the output: it is in
     ``error``, to be translated, and is not passed on.
 
     Args:
         withhold_usage: the client did not ask for the usage chunk.
         counts: how the engine counts on the way; None: it was not asked to.
         withhold_counts: the client did not ask for that.
+        withhold_progress: nor for how much of the prompt is read.
         noted: what takes note of the counts.
         longest_held_bytes: a longer event is passed on in parts.
 
@@ -47,7 +49,7 @@ class StreamFilter:
 
     __slots__ = (
         "_counts", "_final", "_held", "_in_long_frame", "_longest", "_marks", "_noted",
-        "_withhold_counts", "_withhold_usage", "error", "over",
+        "_progress", "_withhold_counts", "_withhold_progress", "_withhold_usage", "error", "over",
     )  # fmt: skip
 
     def __init__(
@@ -56,14 +58,18 @@ class StreamFilter:
         withhold_usage: bool,
         counts: RunningCounts | None = None,
         withhold_counts: bool = True,
+        withhold_progress: bool = True,
         noted: EventCounts | None = None,
         longest_held_bytes: int = LONGEST_HELD_BYTES,
     ) -> None:
         self._withhold_usage = withhold_usage
         self._counts = counts
         self._final = counts.final if counts else b'"usage"'
-        self._marks = (self._final, b'"error"', b"[DONE]")
+        self._progress = counts.progress if counts else b""
+        told = (self._progress,) if self._progress else ()
+        self._marks = (self._final, b'"error"', b"[DONE]", *told)
         self._withhold_counts = withhold_counts
+        self._withhold_progress = withhold_progress
         self._noted = noted or EventCounts(counts)
         self._longest = longest_held_bytes
         self._held = b""
@@ -128,6 +134,9 @@ class StreamFilter:
             self.error = found[1]
             return b""
         self._noted.see(frame)
+        if self._progress and self._progress in frame:
+            self._noted.note(frame)
+            return b"" if self._withhold_progress else self._pass_plain(frame)
         if b'"usage"' in frame and self._final in frame and USAGE.search(frame):
             of_all, alone = self._noted.note_final(frame), _NO_CHOICES.search(frame) is not None
             # Some upstreams say in every event what it is so far.

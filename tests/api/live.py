@@ -34,7 +34,7 @@ from tests.fakes.engine import install_as_built
 
 T = TypeVar("T")
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 120.0
 
 
 class LiveBox:

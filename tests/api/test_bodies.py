@@ -48,6 +48,7 @@ def test_a_bad_body_is_refused_with_what_and_where(
     with pytest.raises(InvalidRequest) as caught:
         decode_body(body, struct)
     assert (caught.value.message, caught.value.param) == (message, param)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -116,10 +116,11 @@ def test_clients_that_leave_leave_nothing_behind(quiet: LiveBox, client: Client)
 def test_the_last_events_of_all_and_of_one_service(
     quiet: LiveBox, client: Client, model: Path
 ) -> None:
-    service = client.deploy(DeployRequest(model=str(model), name="told"))
+    # Before there is a service whose own events come in between.
     last = happen(quiet, *(str(number) for number in range(5)))
     assert [one.message for one in client.recent_events(limit=3)] == ["2", "3", "4"]
     assert client.recent_events()[-1] == last
+    service = client.deploy(DeployRequest(model=str(model), name="told"))
     eventually(lambda: client.service("told").ready_instances, what="it is ready")
     for name in ("told", service.id, service.access_name):
         kinds = [one.kind for one in client.recent_events(service=name)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hydra_box import supervisor as supervisor_module
 from hydra_box.errors import DiskFull, NotFound
 from hydra_box.messages import DeployRequest
 from hydra_box.store import Store
+from hydra_box.supervisor import supervisor as supervisor_module
 from hydra_box.types import ServiceStatus
 from tests.api.live import LiveBox
 from tests.waiting import eventually

@@ -51,6 +51,7 @@ def test_a_wrong_parameter_is_400_and_named(
 ) -> None:
     answer = admin.request(method, f"/api/v1{path}")
     assert answer.status_code == 400
+    assert answer.json()["hint"]
     error = answer.json()["error"]
     assert error["message"].startswith(message)
     assert (error["code"], error["param"]) == ("invalid_request", param)

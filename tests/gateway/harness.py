@@ -38,7 +38,7 @@ from hydra_box.types import (
 from hydra_box.users import Users
 from tests.told import Told
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 OTHER_USER = User(id="u-00000000beef", name="other", created_at=1.0)
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]

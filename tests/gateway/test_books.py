@@ -149,9 +149,50 @@ async def test_what_was_not_let_in_is_refused_and_took_nothing(gateway: Gateway)
     for one in (first, second, third):
         assert (one.outcome, tokens(one)) == (Outcome.REFUSED, (0, 0, 0))
     assert [bool(one.instance_id) for one in gateway.books] == [False, False, True]
-    # Of a model that is not there no service could tell.
+
+
+async def test_what_is_refused_before_its_service_is_known_is_its_keys(gateway: Gateway) -> None:
+    key = gateway.keys.list()[0]
     assert (await gateway.ask("public/nothing"))[0] == 404
-    await noted(gateway, 3)
+    one = await noted(gateway, 1)
+    assert one == RequestRecord(
+        id=one.id,
+        at=one.at,
+        key_id=key.id,
+        key_name=key.name,
+        user_id=gateway.user.id,
+        user_name=gateway.user.name,
+        service_id="",
+        access_name="(no service)",
+        model="",
+        endpoint="chat/completions",
+        outcome=Outcome.REFUSED,
+        duration_seconds=one.duration_seconds,
+    )
+    headers = {"Authorization": f"Bearer {gateway.key}"}
+    url = f"{gateway.url}/completions"
+    async with gateway.http.post(url, data=b"{", headers=headers) as response:
+        assert response.status == 400
+        assert response.headers["x-request-id"] == (await noted(gateway, 2)).id
+    assert gateway.books[-1].endpoint == "completions"
+    service = gateway.service()
+    denied = await a_key(gateway, "denied", denied_models=("*",))
+    assert (await gateway.ask(service, key=denied))[0] == 404
+    assert (await noted(gateway, 3)).key_name == "denied"
+    assert gateway.relay.refused == {
+        "model_not_found": 2,
+        "invalid_request": 1,
+    }
+
+
+async def test_what_comes_with_a_key_that_nobody_has_is_counted_and_in_no_books(
+    gateway: Gateway,
+) -> None:
+    service = gateway.service()
+    assert (await gateway.ask(service, key="hb-nobody"))[0] == 401
+    assert (await gateway.get("/v1/models", key="hb-nobody"))[0] == 401
+    assert gateway.relay.refused == {"invalid_api_key": 2}
+    assert gateway.books == []
 
 
 async def test_an_engine_that_fails(gateway: Gateway) -> None:
@@ -228,6 +269,28 @@ async def test_who_leaves_a_stream_is_charged_for_what_was_made(
     assert one.prompt_tokens > 0
     # Leaving early is no way around a limit.
     assert (await gateway.ask(service, key=key))[0] == 429
+
+
+async def test_who_leaves_before_the_first_token_is_charged_for_the_prompt_as_it_was_counted(
+    gateway: Gateway,
+) -> None:
+    service = gateway.service()
+
+    async def reading(request: web.Request) -> web.StreamResponse:
+        response = await begin_stream(request)
+        told = b'"prompt_progress":{"total":7,"cache":2,"processed":4,"time_ms":1}'
+        await response.write(b"%b,%b}\n\n" % (timed("", 0)[:-3], told))
+        await asyncio.Event().wait()
+        return response
+
+    await gateway.engine(service, reading, name="demo-00000000")
+    asking = asyncio.create_task(gateway.ask(service, stream=True, max_tokens=9))
+    (instance,) = gateway.pool.find(service.access_name).instances.values()  # type: ignore[union-attr]
+    await until(lambda: instance.heard >= 2, "it has told how far it is")
+    asking.cancel()
+    one = await noted(gateway, 1)
+    assert (one.outcome, one.estimated, tokens(one)) == (Outcome.CLIENT_GONE, False, (7, 2, 0))
+    assert one.ttft_seconds is None
 
 
 async def test_who_leaves_a_whole_answer_is_charged_by_the_time_that_it_took(

@@ -44,7 +44,7 @@ async def leave_after_first_bytes(gateway: Gateway, service: Service) -> None:
 async def nothing_stays(gateway: Gateway, service: Service, *engines: FakeEngine) -> None:
     await until(lambda: gateway.nothing_left(service), "no slot is lent, nobody waits")
     await until(lambda: not any(one.open_requests for one in engines), "engines are let go")
-    await asyncio.wait_for(gateway.pool.wait_all_idle(), 5)
+    await asyncio.wait_for(gateway.pool.wait_all_idle(), 60)
 
 
 async def test_a_storm_of_clients_that_leave_mid_stream(gateway: Gateway) -> None:
@@ -127,7 +127,7 @@ async def test_the_connection_serves_the_next_request(gateway: Gateway) -> None:
     ).encode()
     for _ in range(3):
         writer.write(request)
-        answer = await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 5)
+        answer = await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 60)
         assert answer.startswith(b"HTTP/1.1 200")
         assert DONE in answer
     writer.close()

@@ -58,6 +58,7 @@ async def test_models_lists_what_the_key_may_call(gateway: Gateway) -> None:
         "object": "model",
         "created": 1_700_000_000,
         "owned_by": gateway.user.id,
+        "context_length": 512,
     }
     assert (await gateway.get(f"/v1/models/{leaving.access_name}"))[0] == 404
     admin = await gateway.keys.create(BOTH, gateway.user)
@@ -129,15 +130,21 @@ async def test_the_inference_scope_is_needed(gateway: Gateway) -> None:
         assert "inference" in answer["error"]["message"]
 
 
-async def test_another_users_service_is_forbidden(gateway: Gateway) -> None:
+async def test_another_users_service_is_as_one_that_is_not_there(gateway: Gateway) -> None:
+    mine = gateway.service("mine")
     service = gateway.service("theirs", owner=OTHER_USER)
     await gateway.engine(service, echo)
-    for status, answer in (
-        await gateway.ask(service),
-        await gateway.get(f"/v1/models/{service.access_name}"),
+    nothing = service.access_name.replace("theirs", "nobody")
+    for there, not_there in (
+        (await gateway.ask(service), await gateway.ask(nothing)),
+        (
+            await gateway.get(f"/v1/models/{service.access_name}"),
+            await gateway.get(f"/v1/models/{nothing}"),
+        ),
     ):
-        assert status == 403
-        assert service.access_name in answer["error"]["message"]
+        assert (there[0], there[1]["error"]["code"]) == (404, "model_not_found")
+        assert there[1]["hint"] == f"this key may call {mine.access_name}"
+        assert str(there).replace("theirs", "nobody") == str(not_there)
     admin = await gateway.keys.create(BOTH, gateway.user)
     assert (await gateway.ask(service, key=admin.key))[0] == 200
 

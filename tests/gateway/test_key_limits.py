@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from functools import partial
 
 import pytest
@@ -36,10 +35,7 @@ async def test_a_key_calls_what_its_globs_match(gateway: Gateway) -> None:
         await gateway.ask(mine, key=key),
         await gateway.get(f"/v1/models/{mine.access_name}", key=key),
     ):
-        assert status == 403
-        assert refused["error"]["message"] == (
-            f"the key 'limited' may not call {mine.access_name!r}: it is for public/*, u-*/other"
-        )
+        assert (status, refused["error"]["code"]) == (404, "model_not_found")
     _, listed = await gateway.get("/v1/models", key=key)
     assert [one["id"] for one in listed["data"]] == [shared.access_name]
     _, listed = await gateway.get("/v1/models")
@@ -111,7 +107,10 @@ async def test_tokens_a_minute_are_reserved_and_settled_with_what_was_taken(
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_every_answer_says_what_is_left(gateway: Gateway, streaming: bool) -> None:
+async def test_every_answer_says_what_is_left(
+    gateway: Gateway, streaming: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.admission, "_clock", lambda: 1000.0)
     service = gateway.service()
     await gateway.engine(service, stream if streaming else answer)
     limits = KeyLimits(requests_per_minute=60, tokens_per_minute=60_000)
@@ -123,8 +122,8 @@ async def test_every_answer_says_what_is_left(gateway: Gateway, streaming: bool)
             if name.startswith("x-ratelimit-")
         }
     assert (left["limit-requests"], left["remaining-requests"]) == ("60", "59")
-    # One request a second comes back, and a moment has gone by.
-    assert re.fullmatch(r"1s|9\d\dms", left["reset-requests"])
+    # One request a second comes back.
+    assert left["reset-requests"] == "1s"
     assert left["limit-tokens"] == "60000"
     # A stream has yet to take what is reserved for it; a whole answer has taken its ten tokens.
     lowest, highest = (59_400, 59_750) if streaming else (59_990, 60_000)

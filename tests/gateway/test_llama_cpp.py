@@ -99,7 +99,7 @@ async def test_clients_that_leave_mid_stream_leave_no_busy_slot(
 
     await asyncio.gather(*(leave() for _ in range(CLIENTS)))
     await until(lambda: gateway.nothing_left(service), "no slot is lent")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await llama.busy_slots():  # noqa: ASYNC110 - the engine has no event to wait for
             await asyncio.sleep(0.02)
     status, _ = await gateway.ask(service, messages=HELLO, max_tokens=1)
@@ -216,3 +216,18 @@ async def test_a_client_that_leaves_is_charged_for_what_the_engine_had_made(
     assert one.prompt_tokens == 12
     # Each event is a token, and some were on their way when the client left.
     assert received <= one.completion_tokens < 200
+
+
+async def test_it_tells_the_tokens_of_a_prompt_before_the_first_token(
+    gateway: Gateway, service: Service, llama: Llama
+) -> None:
+    """That is what a client that leaves until then is charged."""
+    async with gateway.post(
+        service, messages=HELLO, max_tokens=2, stream=True, return_progress=True
+    ) as response:
+        events: list[bytes] = (await response.read()).split(b"\n\n")
+    told = json.loads(events[0].removeprefix(b"data: "))["prompt_progress"]
+    (one,) = gateway.books
+    assert told["total"] == one.prompt_tokens
+    assert told["cache"] == one.cached_tokens
+    assert b'"content":"' not in events[0]

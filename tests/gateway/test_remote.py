@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -398,6 +399,60 @@ async def test_probes(status: int, kind: TroubleKind | None) -> None:
     assert (trouble and trouble.kind) == kind
     # Who asked for a probe is who does something about it.
     assert way.told == []
+
+
+@pytest.mark.parametrize(
+    ("models", "tokens"),
+    [
+        ([{"id": "other", "max_model_len": 1}, {"id": MODEL, "max_model_len": 4096}], 4096),
+        ([{"id": MODEL, "context_length": 8192}], 8192),
+        ([{"id": "any.gguf", "meta": {"n_ctx_train": 32768}}], 32768),
+        ([{"id": MODEL, "object": "model"}], None),
+        ([{"id": "other", "max_model_len": 1}, {"id": "others", "max_model_len": 2}], None),
+        ([{"id": MODEL, "max_model_len": "many"}], None),
+        ([{"id": MODEL, "max_model_len": -1}], None),
+        ([7, {"id": MODEL, "max_model_len": 512}], 512),
+        ({"not": "a list"}, None),
+    ],
+)
+async def test_it_tells_how_long_its_context_is(models: object, tokens: int | None) -> None:
+    async with fake_upstream(saying(200, {"data": models})) as fake:
+        way = way_to(fake.url, "public/demo")
+        assert await way.channel.probe() is None
+        await way.channel.close()
+    assert way.channel.context_length == tokens
+
+
+async def test_a_list_of_models_that_breaks_off_says_nothing_of_its_health() -> None:
+    async def breaks(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b'{"data":[')
+        cut(request)
+        return response
+
+    async with fake_upstream(breaks) as fake:
+        way = way_to(fake.url, "public/demo")
+        assert await way.channel.probe() is None
+        await way.channel.close()
+    assert way.channel.context_length is None
+
+
+async def test_a_service_of_upstreams_lists_the_context_that_all_of_them_take(
+    gateway: Gateway,
+) -> None:
+    service = gateway.service(public=True)
+    endpoint = gateway.pool.find(service.access_name)
+    assert endpoint is not None
+    endpoint.service = msgspec.structs.replace(service, context_length=0)
+    path = f"/v1/models/{service.access_name}"
+    assert "context_length" not in (await gateway.get(path))[1]
+    for number, tokens in enumerate((8192, 4096, None)):
+        models = [{"id": MODEL, "max_model_len": tokens}]
+        answer = saying(200, {"data": models})
+        _, way = await upstream(gateway, service, answer, name=f"up-{number}")
+        await way.channel.probe()
+    assert (await gateway.get(path))[1]["context_length"] == 4096
 
 
 async def test_nobody_there() -> None:

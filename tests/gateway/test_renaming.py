@@ -64,6 +64,14 @@ def test_pieces_are_renamed_as_the_whole_is(
     assert b"".join(out) + pieces.finish() == RENAMING.of_answer(answer)
 
 
+def test_it_is_renamed_wherever_two_pieces_meet() -> None:
+    answer = b'data: {"c":["model"],"model": "org/model-1","model":"org/model-1"}\n\n'
+    for cut in range(len(answer) + 1):
+        pieces = RenamedPieces(RENAMING)
+        out = pieces.feed(answer[:cut]) + pieces.feed(answer[cut:]) + pieces.finish()
+        assert out == RENAMING.of_answer(answer), cut
+
+
 @given(value=st.dictionaries(TEXTS, JSONS, max_size=4), name=st.text(max_size=10))
 def test_a_request_asks_for_the_other_name_and_for_nothing_else(
     value: dict[str, object], name: str

@@ -66,7 +66,7 @@ def test_each_engine_is_asked_in_its_own_words_for_counts_on_the_way(wants_usage
     asked = {"model": "m", "stream": True, "stream_options": options}
     request = parse(json.dumps(asked).encode())
     for_llama_cpp = json.loads(body_for(request, llama_cpp_counts.COUNTS))
-    assert for_llama_cpp["timings_per_token"] is True
+    assert for_llama_cpp["timings_per_token"] is for_llama_cpp["return_progress"] is True
     assert for_llama_cpp["stream_options"] == {"include_usage": True}
     for_vllm = json.loads(body_for(request, vllm_counts.COUNTS))
     assert for_vllm["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
@@ -146,6 +146,9 @@ def test_counts_are_left_to_the_client_only_if_an_engine_gives_them() -> None:
         assert json.loads(body_for(request, counts))["timings_per_token"] is True, wrong
     request = parse(b'{"model":"m","stream":true,"timings_per_token": true }')
     assert request.wants(counts)
+    for asked, own in ((b"true ", True), (b"1", False), (b'"true"', False), (b"null", False)):
+        request = parse(b'{"model":"m","stream":true,"return_progress":%b}' % asked)
+        assert request.asks_progress == own, asked
 
 
 @pytest.mark.parametrize(
@@ -180,7 +183,7 @@ def test_the_splice_changes_nothing_else(
     if counts is not None and counts.stream_option:
         wanted["continuous_usage_stats"] = True
     if counts is not None and counts.member:
-        asked["timings_per_token"] = True
+        asked |= {"timings_per_token": True, "return_progress": True}
     expected = {**asked, "stream_options": wanted}
     assert json.dumps(spliced, sort_keys=True) == json.dumps(expected, sort_keys=True)
 
@@ -229,6 +232,7 @@ def test_a_wrong_body_is_refused_with_what_and_where(
         parse(body)
     assert caught.value.param == param
     assert words in caught.value.message
+    assert caught.value.hint
 
 
 @settings(deadline=None)

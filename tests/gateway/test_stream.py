@@ -200,6 +200,40 @@ def test_what_llama_cpp_adds_is_cut_out_and_read() -> None:
     assert usage == Usage(prompt_tokens=7, completion_tokens=3)
 
 
+def progress(read: int, index: int = 0) -> bytes:
+    """An event of llama.cpp about a prompt of 100 tokens, of which 40 were in the cache."""
+    told = {"total": 100, "cache": 40, "processed": read, "time_ms": 1}
+    return with_member(timed("", 40, read - 40, 0, index), "prompt_progress", told)
+
+
+def test_how_far_llama_cpp_is_with_a_prompt_is_withheld_and_tells_its_tokens() -> None:
+    counts = llama_cpp_counts.COUNTS
+    begun = [progress(40), progress(70)]
+    out, _, usage = run(begun, withhold=True, counts=counts)
+    assert (out, usage) == (b"", Usage(prompt_tokens=100, cached_tokens=40))
+    out, _, usage = run([*begun, plain(""), timed("a", 40, 60, 1)], withhold=True, counts=counts)
+    assert out == plain("") + plain("a")
+    assert usage == Usage(prompt_tokens=100, cached_tokens=40, completion_tokens=1)
+
+
+def test_a_client_that_asks_how_far_its_prompt_is_gets_that_without_the_counts() -> None:
+    stream = StreamFilter(
+        withhold_usage=True, counts=llama_cpp_counts.COUNTS, withhold_progress=False
+    )
+    out = stream.feed(progress(40) + timed("a", 40, 60, 1))
+    assert b'"prompt_progress"' in out
+    assert b'"timings"' not in out
+    assert out.endswith(plain("a"))
+
+
+def test_the_prompts_that_llama_cpp_has_begun_with_are_counted_each() -> None:
+    counts = llama_cpp_counts.COUNTS
+    noted = EventCounts(counts, choices=3, choices_per_prompt=1)
+    stream = StreamFilter(withhold_usage=True, counts=counts, noted=noted)
+    assert stream.feed(progress(40, 0) + progress(40, 2)) == b""
+    assert stream.usage() == Usage(prompt_tokens=200, cached_tokens=80)
+
+
 def test_what_vllm_adds_is_cut_out_and_read() -> None:
     counts = vllm_counts.COUNTS
     events = [counted("a", 7, 1), counted("b", 7, 2)]

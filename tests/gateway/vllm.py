@@ -16,7 +16,7 @@ from hydra_box.types import EngineName, Runtime
 from tests.engines.servers import Server, launch
 from tests.waiting import eventually
 
-START_SECONDS = 240.0
+START_SECONDS = 400.0
 SLOTS = 4
 
 

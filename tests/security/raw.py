@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import socket
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-SECONDS = 30.0
+SECONDS = 120.0
 
 
 class Reply(NamedTuple):
@@ -75,8 +75,3 @@ def address_of(url: str) -> tuple[str, int]:
     """Host and port of a box's URL."""
     host, _, port = url.rpartition("://")[2].rpartition(":")
     return host, int(port)
-
-
-def as_json(**members: Any) -> bytes:
-    """A JSON body."""
-    return json.dumps(members).encode()

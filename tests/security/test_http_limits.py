@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -15,6 +16,7 @@ import uvloop
 from litestar.types import Receive, Scope, Send
 
 from hydra_box.config import Settings
+from hydra_box.http_protocol import TOLD_AT_ONCE
 from hydra_box.http_server import http_server
 from tests.security.raw import address_of, closed, connect, read_reply, request, send_raw
 from tests.waiting import eventually
@@ -67,13 +69,15 @@ def served(echo: Echo) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def running(echo: Echo, listener: socket.socket, limits: Settings) -> Iterator[None]:
+def running(
+    echo: Echo, listener: socket.socket, limits: Settings, tls: ssl.SSLContext | None = None
+) -> Iterator[None]:
     """The server in a thread, for as long as the block runs."""
     loop, up = uvloop.new_event_loop(), threading.Event()
     end = asyncio.Event()
 
     async def serve() -> None:
-        async with http_server(echo, listener, limits):
+        async with http_server(echo, listener, limits, tls):
             up.set()
             await end.wait()
             echo.hold.set()
@@ -107,7 +111,7 @@ def test_a_request_in_one_piece_is_no_long_head(served: Served) -> None:
 
 
 def test_a_stray_line_end_keeps_no_connection_open(served: Served) -> None:
-    with closing(connect(served(head_timeout_seconds=0.3))) as one:
+    with closing(connect(served(head_timeout_seconds=1))) as one:
         one.sendall(request("/"))
         assert read_reply(one).status == 200
         one.sendall(b"\r\n")
@@ -115,7 +119,7 @@ def test_a_stray_line_end_keeps_no_connection_open(served: Served) -> None:
 
 
 def test_several_requests_on_one_connection(served: Served) -> None:
-    with closing(connect(served(head_timeout_seconds=0.3, body_timeout_seconds=0.3))) as one:
+    with closing(connect(served(head_timeout_seconds=10, body_timeout_seconds=10))) as one:
         for size in (1, 50_000, 200_000, 3):
             one.sendall(request("/", method="POST", body=b"x" * size))
             assert read_reply(one).body == str(size).encode()
@@ -237,7 +241,7 @@ def test_a_body_that_comes_too_slowly_ends_its_request(served: Served, echo: Ech
 
 
 def test_an_answer_may_take_longer_than_its_request(served: Served, echo: Echo) -> None:
-    address = served(head_timeout_seconds=0.2, body_timeout_seconds=0.2, idle_timeout_seconds=1)
+    address = served(head_timeout_seconds=1, body_timeout_seconds=1, idle_timeout_seconds=1)
     with closing(connect(address)) as one, closing(connect(address)) as other:
         # Stray line ends between requests are no head that is late.
         one.sendall(request("/hold") + b"\r\n")
@@ -258,6 +262,18 @@ def test_connections_over_the_limit_are_told_so(served: Served) -> None:
         assert "2 connections are open" in reply.error
         assert int(reply.headers["retry-after"]) > 0
     eventually(lambda: send_raw(address, request("/")).status == 200, what="there is room again")
+
+
+def test_of_many_over_the_limit_some_are_closed_unheard(served: Served) -> None:
+    address = served(connection_limit=1)
+    with ExitStack() as stack:
+        many = [stack.enter_context(closing(connect(address))) for _ in range(1 + TOLD_AT_ONCE + 3)]
+        for one in many[-3:]:
+            assert closed(one)
+        many[0].sendall(request("/"))
+        assert read_reply(many[0]).status == 200
+        many[1].sendall(request("/"))
+        assert read_reply(many[1]).status == 503
 
 
 def test_the_address_of_a_url() -> None:

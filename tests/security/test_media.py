@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from hydra_box.config import Settings
-from hydra_box.errors import InvalidRequest
+from hydra_box.errors import InvalidRequest, Unavailable
+from hydra_box.gateway.bodies import Bodies, HeldBody
 from hydra_box.gateway.media import check_media
 from hydra_box.gateway.media_fetch import MediaFetcher
 from hydra_box.gateway.request import parse
@@ -130,7 +131,7 @@ def test_a_text_that_speaks_of_media_has_none() -> None:
 
 
 @pytest.fixture
-async def web_page(unused_port: int) -> Any:
+async def web_page() -> Any:
     """A server on loopback; its address, and what it answers at which path."""
     requests: list[str] = []
 
@@ -141,6 +142,8 @@ async def web_page(unused_port: int) -> Any:
                 return web.Response(body=PIXELS, content_type="image/png")
             case "/large.png":
                 return web.Response(body=b"x" * 10_000, content_type="image/png")
+            case "/wide.png":
+                return web.Response(body=b"x" * 100_000, content_type="image/png")
             case "/page":
                 return web.Response(text="<html>", content_type="text/html")
             case "/away":
@@ -152,21 +155,17 @@ async def web_page(unused_port: int) -> Any:
     app.router.add_get("/{tail:.*}", answer)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", unused_port).start()
-    yield f"http://127.0.0.1:{unused_port}", requests
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}", requests
     await runner.cleanup()
 
 
-@pytest.fixture
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-async def fetched(fetcher: MediaFetcher, *urls: str) -> dict[str, Any]:
+async def fetched(
+    fetcher: MediaFetcher, *urls: str, grown: Callable[[int], None] = lambda _: None
+) -> dict[str, Any]:
     sent = asks(*(image(url) for url in urls), temperature=1.50)
     media = check_media(sent, Settings(remote_media=True))
-    found: dict[str, Any] = json.loads(await fetcher.put_in(sent, media))
+    found: dict[str, Any] = json.loads(await fetcher.put_in(sent, media, grown))
     return found
 
 
@@ -178,6 +177,16 @@ async def test_what_the_box_fetched_takes_the_place_of_its_address(web_page: Any
     assert [part["image_url"]["url"] for part in parts] == [DATA] * 3
     assert (got["model"], got["temperature"]) == ("m", 1.5)
     assert sorted(requests) == ["/a.png", "/a.png", "/away"]
+
+
+async def test_what_is_fetched_counts_with_the_body(web_page: Any) -> None:
+    url, requests = web_page
+    near, bodies = MediaFetcher(200_000, allows_private=True), Bodies(300_000)
+    with HeldBody(bodies) as others, HeldBody(bodies) as held:
+        others.grow_to(100_000)
+        with pytest.raises(Unavailable, match="together they may have 300,000"):
+            await fetched(near, *[f"{url}/wide.png"] * 3, grown=held.grow_to)
+    assert len(requests) == 2
 
 
 @pytest.mark.parametrize(
