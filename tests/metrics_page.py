@@ -82,8 +82,10 @@ def scraped(services: int, instances: int) -> Scraped:
         started_at=1.0,
         machine=msgspec.structs.replace(machine, cpu_percent=5.0, lost_gpus=(lost,)),
         alarms=(an_alarm(),),
+        happened={"instance.exited": 3, "alarm.raised": 1},
         views=views,
         measured={view.id: measures.of(view.id) for view in views},
+        refused={"invalid_request": 2},
         keys=measures.by_key(),
         engines={one.id: ENGINE for view in views for one in view.instances},
     )

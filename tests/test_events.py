@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from hydra_box.events import QUEUE_LENGTH, EventBus
-from hydra_box.types import Event
+from hydra_box.types import Event, Transfer
 from tests.samples import an_event
 
 
@@ -17,12 +17,12 @@ def _numbered(*numbers: int) -> list[Event]:
 
 
 async def _take(events: AsyncIterator[Event], count: int) -> list[Event]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [await anext(events) for _ in range(count)]
 
 
 async def _all(events: AsyncIterator[Event]) -> list[Event]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [event async for event in events]
 
 
@@ -34,6 +34,16 @@ async def test_every_subscriber_hears_everything_in_order() -> None:
             bus.publish(event)
         assert await _take(first, 3) == events
         assert await _take(second, 3) == events
+
+
+def test_what_happened_is_counted_by_kind_and_progress_is_not() -> None:
+    bus = EventBus()
+    (event,) = _numbered(1)
+    for _ in range(2):
+        bus.publish(event)
+    transfer = Transfer(done_bytes=1, total_bytes=2)
+    bus.publish(msgspec.structs.replace(event, kind="download.progress", transfer=transfer))
+    assert bus.happened == {event.kind: 2}
 
 
 async def test_a_subscriber_that_waits_is_woken() -> None:

@@ -12,23 +12,25 @@ from typing import Any
 import httpx
 import pytest
 
+from api.metrics.events import WATCHED
 from tests.conftest import DemoBox
 from tests.exposition import Page, read
 from tests.metrics_page import fullest
+from tests.test_events_documented import kinds
 
 FILE = Path(__file__).parents[1] / "docs" / "grafana.json"
 WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}")
 GROUPING = re.compile(r"\bby \(([^)]*)\)")
 MATCHER = re.compile(r'([a-z_]+)(?:=~|!~|!=|=)"[^"]*"')
-PROMQL = {"sum", "max", "by", "rate", "or", "vector", "topk", "histogram_quantile"}
+PROMQL = {"sum", "max", "by", "rate", "increase", "or", "vector", "topk", "histogram_quantile"}
 """What stands in the dashboard's queries beside names."""
 
 OF_THE_SCRAPE = {"instance", "job"}
 """Labels that Prometheus adds."""
 
 CONDITIONAL = (
-    *("gpu_", "upstream_", "key_", "engine_", "instance_memory_"),
+    *("alarm", "gpu_", "upstream_", "key_", "engine_", "instance_memory_"),
     *("cpu_utilization_ratio", "service_energy_joules_total"),
 )
 """After ``hydra_box_``: what only a box has that has such a thing, or engines of that kind."""
@@ -150,7 +152,49 @@ def test_it_asks_the_source_that_is_chosen_and_no_host(dashboard: dict[str, Any]
 
 def test_rows(dashboard: dict[str, Any]) -> None:
     rows = [panel["title"] for panel in dashboard["panels"] if panel["type"] == "row"]
-    assert rows[:5] == [
-        *("Overview", "Latency", "Tokens", "Queue and requests in flight", "Instances")
+    assert rows[:6] == [
+        *("Overview", "Needs attention"),
+        *("Latency", "Tokens", "Queue and requests in flight", "Instances"),
     ]
+
+
+def test_every_kind_of_event_is_one_that_happens(dashboard: dict[str, Any]) -> None:
+    asked = {
+        kind
+        for query in queries(dashboard)
+        for found in re.findall(r'\bkind=~"([^"]*)"', query)
+        for kind in found.split("|")
+    }
+    assert asked == set(WATCHED)
+    assert asked <= kinds()
+
+
+def test_it_has_what_an_import_asks_for(dashboard: dict[str, Any]) -> None:
     assert dashboard["schemaVersion"] >= 39
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,40}", dashboard["uid"])
+    assert "id" not in dashboard, "that is the number in one Grafana's database"
+    assert "__inputs" not in dashboard
+    assert "__requires" not in dashboard
+    (source,) = (one for one in dashboard["templating"]["list"] if one["type"] == "datasource")
+    assert (source["name"], source["query"]) == ("datasource", "prometheus")
+    for panel in panels(dashboard):
+        assert panel["title"]
+        if panel["type"] == "row":
+            assert panel["collapsed"] == bool(panel["panels"]), panel["title"]
+            assert (panel["gridPos"]["x"], panel["gridPos"]["w"]) == (0, 24), panel["title"]
+            continue
+        assert panel["type"] in {"stat", "timeseries"}, "which every Grafana has"
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(set(references)) == len(references) > 0, panel["title"]
+
+
+def test_every_panel_is_below_its_row(dashboard: dict[str, Any]) -> None:
+    bottom = 0
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        if panel["type"] == "row":
+            assert place["y"] >= bottom, panel["title"]
+            begins = place["y"] + place["h"]
+        assert panel["type"] == "row" or place["y"] >= begins, panel["title"]
+        bottom = max(bottom, place["y"] + place["h"])

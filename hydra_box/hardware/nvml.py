@@ -23,7 +23,8 @@ from hydra_box.hardware.readings import (
     read_mig_instance,
     read_temperature,
 )
-from hydra_box.types import Frozen, Gpu, GpuCondition, GpuLoss
+from hydra_box.hardware.xids import XidWatch
+from hydra_box.types import Frozen, Gpu, GpuCondition, GpuFault, GpuLoss
 
 
 class GpuReport(Frozen, frozen=True, kw_only=True):
@@ -33,6 +34,7 @@ class GpuReport(Frozen, frozen=True, kw_only=True):
     message: str
     gpus: tuple[Gpu, ...] = ()
     lost: tuple[GpuLoss, ...] = ()
+    faults: tuple[GpuFault, ...] = ()
     driver_version: str | None = None
     cuda_version: str | None = None
 
@@ -47,6 +49,7 @@ class Nvml:
 
     def __init__(self) -> None:
         self._is_open = False
+        self._xids = XidWatch()
         self._cards: dict[str, Card] = {}
         self._links: dict[str, Links] = {}
         self._seen: dict[str, tuple[int, str]] = {}
@@ -60,10 +63,13 @@ class Nvml:
 
         """
         try:
+            # Whoever looks once has nothing to listen for.
+            listens = self._is_open
             if not self._is_open:
                 pynvml.nvmlInit()
                 self._is_open = True
-            report = self._ask(shared_memory)
+            report = self._ask(shared_memory, listens=listens)
+            report = msgspec.structs.replace(report, faults=self._xids.take())
         except pynvml.NVMLError_LibraryNotFound:
             report = _failed(conditions.no_library())
         except pynvml.NVMLError as error:
@@ -78,10 +84,11 @@ class Nvml:
         self._links.clear()
         if self._is_open:
             self._is_open = False
+            self._xids.close()
             with contextlib.suppress(pynvml.NVMLError):
                 pynvml.nvmlShutdown()
 
-    def _ask(self, shared_memory: tuple[int, int]) -> GpuReport:
+    def _ask(self, shared_memory: tuple[int, int], *, listens: bool) -> GpuReport:
         count = pynvml.nvmlDeviceGetCount()
         gpus: list[Gpu] = []
         lost: list[GpuLoss] = []
@@ -90,6 +97,8 @@ class Nvml:
             try:
                 handle = pynvml.nvmlDeviceGetHandleByIndex(index)
                 card = self._card(handle, index)
+                if listens:
+                    self._xids.listen(handle, card.uuid, f"GPU {index} ({card.name})")
                 if is_in_mig_mode(handle):
                     instances = _read_mig(handle, card, index)
                     gpus += instances

@@ -68,6 +68,7 @@ class Probe:
             gpu_message=found.message,
             gpus=found.gpus,
             lost_gpus=found.lost,
+            gpu_faults=found.faults,
             driver_version=found.driver_version,
             cuda_version=found.cuda_version,
         )

@@ -89,6 +89,7 @@ class Watch:
             reason=self.health.reason,
             requests_in_flight=requests_in_flight,
             created_at=one.created_at,
+            context_length=self.channel.context_length,
         )
 
     async def run(self) -> None:

@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--say", help="printed at the start")
     parser.add_argument("--load-delay", type=float, default=0.0, help="seconds until it is ready")
+    parser.add_argument("--load-until", type=Path, metavar="FILE", help="ready once it is there")
     parser.add_argument("--hang-while-loading", action="store_true", help="it is never ready")
     parser.add_argument("--exit-at-once", type=int, metavar="STATUS")
     parser.add_argument("--signal-at-once", type=int, metavar="NUMBER", help="end by a signal")
@@ -91,6 +92,7 @@ class FakeEngine:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.ready_at = time.monotonic() + options.load_delay
+        self.loaded = False
         self.chats = 0
         self.busy = 0
         self.asleep = False
@@ -107,7 +109,7 @@ class FakeEngine:
     async def _answer(
         self, method: str, path: str, body: bytes, writer: asyncio.StreamWriter
     ) -> None:
-        if self.options.hang_while_loading or time.monotonic() < self.ready_at:
+        if self._loads():
             await _send(writer, 503, LOADING)
         elif self.can_sleep and path in ("/sleep", "/wake_up", "/is_sleeping"):
             await self._nap(path, writer)
@@ -133,6 +135,14 @@ class FakeEngine:
         else:
             message = {"message": "File Not Found", "type": "not_found_error", "code": 404}
             await _send(writer, 404, {"error": message})
+
+    def _loads(self) -> bool:
+        """Whether it still loads; what was loaded once stays, whatever becomes of the file."""
+        if self.options.hang_while_loading or time.monotonic() < self.ready_at:
+            return True
+        file = self.options.load_until
+        self.loaded = self.loaded or file is None or file.exists()
+        return not self.loaded
 
     async def _nap(self, path: str, writer: asyncio.StreamWriter) -> None:
         if path == "/sleep":

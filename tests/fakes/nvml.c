@@ -7,6 +7,9 @@
  *   hang                     nvmlDeviceGetCount does not return while this line is there
  *   driver 580.95.05         the driver's version
  *   cuda 13000               the CUDA version
+ *   xid GPU-1111... 79       that GPU has reported this; those that are there when an event set is
+ *                            made are not told, those that come later once each
+ *   no_events                nvmlDeviceRegisterEvents answers NOT_SUPPORTED
  *   gpu GPU-1111...          begins a GPU, with its UUID; they are numbered in this order
  *   mig MIG-2222...          begins a MIG instance of the GPU above
  *
@@ -35,9 +38,11 @@ enum {
     NOT_SUPPORTED = 3,
     NOT_FOUND = 6,
     INSUFFICIENT_SIZE = 7,
+    TIMEOUT = 10,
     GPU_IS_LOST = 15,
 };
-enum { MOST_DEVICES = 64, MOST_PROCESSES = 32, MOST_PEERS = 16, TEXT = 96 };
+enum { MOST_DEVICES = 64, MOST_PROCESSES = 32, MOST_PEERS = 16, MOST_XIDS = 64, TEXT = 96 };
+enum { XID_CRITICAL_ERROR = 8 };
 enum { TOPOLOGY_HOSTBRIDGE = 30, TOPOLOGY_SYSTEM = 50, P2P_OK = 0, P2P_NOT_SUPPORTED = 5 };
 enum { P2P_NVLINK = 2, THRESHOLD_SLOWDOWN = 1 };
 
@@ -68,8 +73,11 @@ typedef struct {
     char nvlink[MOST_PEERS][TEXT], pcie[MOST_PEERS][TEXT];
 } device_t;
 
+typedef struct { void *handle; u64 type, data; unsigned int gpu_instance, compute_instance; } event_t;
+
 typedef struct {
-    int init_error, hang, cuda, count;
+    int init_error, hang, cuda, count, no_events, xid_count;
+    struct { char uuid[TEXT]; u64 number; } xids[MOST_XIDS];
     char driver[TEXT];
     device_t devices[MOST_DEVICES];
 } machine_t;
@@ -77,6 +85,10 @@ typedef struct {
 /* One for each thread, so that threads may ask at the same time. */
 static _Thread_local machine_t machine;
 static atomic_int opened;
+
+/* Of the one event set: how many Xids are told, and whose are to be. */
+static int told, heard_count;
+static void *heard[MOST_DEVICES];
 
 static device_t *begin_device(const char *uuid, int is_mig) {
     if (machine.count == MOST_DEVICES) abort();
@@ -102,6 +114,12 @@ static void read_process(device_t *device, const char *value) {
     if (sscanf(value, "%15s %u %95s", kind, &one->pid, bytes) != 3) abort();
     one->bytes = strcmp(bytes, "-") ? strtoull(bytes, NULL, 10) : ~0ULL;
     one->gpu_instance = one->compute_instance = ~0U;
+}
+
+static void read_xid(const char *value) {
+    if (machine.xid_count == MOST_XIDS) abort();
+    char *uuid = machine.xids[machine.xid_count].uuid;
+    if (sscanf(value, "%95s %llu", uuid, &machine.xids[machine.xid_count++].number) != 2) abort();
 }
 
 static void add_peer(char peers[][TEXT], int *count, const char *uuid) {
@@ -138,6 +156,7 @@ static void read_machine(void) {
     device_t *device = NULL;
     if (!file) abort();
     machine.init_error = machine.hang = machine.cuda = machine.count = 0;
+    machine.no_events = machine.xid_count = 0;
     machine.driver[0] = '\0';
     while (fgets(line, sizeof line, file)) {
         char *key = line + strspn(line, " ");
@@ -147,6 +166,8 @@ static void read_machine(void) {
         if (*value) *value++ = '\0';
         if (!strcmp(key, "init")) machine.init_error = atoi(value);
         else if (!strcmp(key, "hang")) machine.hang = 1;
+        else if (!strcmp(key, "no_events")) machine.no_events = 1;
+        else if (!strcmp(key, "xid")) read_xid(value);
         else if (!strcmp(key, "driver")) snprintf(machine.driver, TEXT, "%s", value);
         else if (!strcmp(key, "cuda")) machine.cuda = atoi(value);
         else if (!strcmp(key, "gpu")) device = begin_device(value, 0);
@@ -158,12 +179,13 @@ static void read_machine(void) {
 }
 
 /* A handle is made from the UUID, so that it stays that GPU's when the file changes. */
-static void *handle_of(const device_t *device) {
+static void *handle_of_uuid(const char *uuid) {
     u64 hash = 14695981039346656037ULL;
-    for (const char *at = device->uuid; *at; at++)
-        hash = (hash ^ (unsigned char)*at) * 1099511628211ULL;
+    for (const char *at = uuid; *at; at++) hash = (hash ^ (unsigned char)*at) * 1099511628211ULL;
     return (void *)(size_t)(hash | 1);
 }
+
+static void *handle_of(const device_t *device) { return handle_of_uuid(device->uuid); }
 
 /* The device of a handle in the machine as it was read. */
 static int look_up(void *handle, device_t **found) {
@@ -388,3 +410,36 @@ int nvmlDeviceGetTopologyCommonAncestor(void *one, void *two, int *level) {
     *level = near ? TOPOLOGY_HOSTBRIDGE : TOPOLOGY_SYSTEM;
     return SUCCESS;
 }
+
+int nvmlEventSetCreate(void **set) {
+    if (!opened) return UNINITIALIZED;
+    read_machine();
+    told = machine.xid_count;
+    heard_count = 0;
+    *set = &told;
+    return SUCCESS;
+}
+
+int nvmlDeviceRegisterEvents(void *handle, u64 types, void *set) {
+    FIND(handle, device);
+    if (machine.no_events || !(types & XID_CRITICAL_ERROR)) return NOT_SUPPORTED;
+    if (set != &told || heard_count == MOST_DEVICES) return INVALID_ARGUMENT;
+    heard[heard_count++] = handle_of(device);
+    return SUCCESS;
+}
+
+int nvmlEventSetWait_v2(void *set, event_t *event, unsigned int timeout_ms) {
+    if (!opened) return UNINITIALIZED;
+    if (set != &told || timeout_ms) return INVALID_ARGUMENT;
+    for (read_machine(); told < machine.xid_count; told++) {
+        void *handle = handle_of_uuid(machine.xids[told].uuid);
+        for (int at = 0; at < heard_count; at++) {
+            if (heard[at] != handle) continue;
+            *event = (event_t){handle, XID_CRITICAL_ERROR, machine.xids[told++].number, ~0U, ~0U};
+            return SUCCESS;
+        }
+    }
+    return TIMEOUT;
+}
+
+int nvmlEventSetFree(void *set) { return set == &told ? SUCCESS : INVALID_ARGUMENT; }

@@ -50,6 +50,8 @@ class FakeNvml:
     def __init__(self, directory: Path, machine: Machine) -> None:
         self.path = directory / "nvml-machine.txt"
         self.machine = machine
+        self.reported: list[tuple[str, int]] = []
+        """Every Xid so far, with the UUID of its GPU."""
         self.become(machine)
 
     @property
@@ -68,7 +70,8 @@ class FakeNvml:
     def write(self, text: str) -> None:
         """From now on it is what the text says, in the format that nvml.c tells."""
         new = self.path.with_suffix(".new")
-        new.write_text(text)
+        xids = (f"xid {uuid} {number}\n" for uuid, number in self.reported)
+        new.write_text("".join((*xids, text)))
         new.replace(self.path)
 
     def change(self, uuid: str, **changes: object) -> None:
@@ -102,6 +105,11 @@ class FakeNvml:
                 self.machine, gpus=left, lost_gpus=(*self.machine.lost_gpus, loss)
             )
         )
+
+    def report(self, uuid: str, xid: int) -> None:
+        """Let a GPU's driver report an error."""
+        self.reported.append((uuid, xid))
+        self.become(self.machine)
 
     def remove(self, uuid: str) -> None:
         """Let a GPU vanish: the driver does not even list it any more."""

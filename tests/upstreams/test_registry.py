@@ -73,7 +73,8 @@ async def rooms(home: Path) -> AsyncIterator[Rooms]:
     made: list[Rooms] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        return web.json_response({"data": []}, status=made[0].status)
+        models = [{"id": MODEL, "max_model_len": 4096}]
+        return web.json_response({"data": models}, status=made[0].status)
 
     async with fake_upstream(answer) as fake:
         upstreams = Upstreams(
@@ -99,6 +100,7 @@ async def test_one_that_is_added_is_asked_and_takes_requests(rooms: Rooms) -> No
     rooms.upstreams.follow(SERVICE)
     view = await rooms.upstreams.add(SERVICE, rooms.request(weight=2.0, most_requests=3))
     assert (view.healthy, view.checked_at, view.has_key) == (False, None, True)
+    assert view.context_length is None
     assert (view.weight, view.most_requests, view.allows_private) == (2.0, 3, True)
     endpoint = rooms.pool.find(SERVICE.access_name)
     assert endpoint is not None
@@ -108,6 +110,7 @@ async def test_one_that_is_added_is_asked_and_takes_requests(rooms: Rooms) -> No
     assert rooms.fake.headers[0]["Authorization"] == f"Bearer {KEY}"
     (view,) = rooms.upstreams.views(SERVICE.id)
     assert view.healthy
+    assert view.context_length == 4096
     assert view.checked_at is not None
     assert await rooms.events() == ["upstream.added", "upstream.healthy"]
 
@@ -158,7 +161,7 @@ async def test_an_edit(rooms: Rooms) -> None:
 
     edit = EditUpstreamRequest(model="other", api_key="sk-new")
     changed = await rooms.upstreams.edit(SERVICE, view.id, edit)
-    assert (changed.model, changed.has_key) == ("other", True)
+    assert (changed.model, changed.has_key, changed.context_length) == ("other", True, None)
     assert rooms.keys.read(view.id) == "sk-new"
     await until(lambda: len(rooms.fake.paths) > asked, "it is asked with the new key")
     assert rooms.fake.headers[-1]["Authorization"] == "Bearer sk-new"
