@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hydra_box.alarms import Alarms
-from hydra_box.backups import Backups
+from hydra_box.backups.daily import Backups
 from hydra_box.catalog import Catalog
 from hydra_box.config import Paths, Settings
 from hydra_box.downloads import Downloads

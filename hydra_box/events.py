@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
@@ -18,11 +19,15 @@ class EventBus:
     """
 
     def __init__(self) -> None:
+        self.happened: Counter[str] = Counter()
+        """Events since the daemon started, by kind; progress is none."""
         self._queues: set[asyncio.Queue[Event | None]] = set()
         self._closed = False
 
     def publish(self, event: Event) -> None:
         """Tell everyone; never blocks."""
+        if event.transfer is None:
+            self.happened[event.kind] += 1
         self._put(event)
 
     def close(self) -> None:

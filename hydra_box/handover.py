@@ -19,7 +19,7 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
-from hydra_box.connection import error_of
+from hydra_box.connection_faults import error_of
 from hydra_box.errors import Conflict, HydraError
 from hydra_box.journal import Record
 from hydra_box.sockets import FIRST_INHERITED

@@ -100,6 +100,7 @@ def measured(
             predicted_bytes=one.total_bytes,
             measured_bytes=found,
             reported_bytes=reported,
+            private_bytes=holds.private_bytes if one.device == CPU else None,
         )
         for one in devices
         if (found := _measure(one.device, holds, twice, machine)) is not None

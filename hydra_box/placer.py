@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from hydra_box.corrections import Corrections
@@ -13,7 +13,7 @@ from hydra_box.errors import DoesNotFit, EngineUnavailable, StateError
 from hydra_box.measure import claims
 from hydra_box.modalities import Modalities
 from hydra_box.models.facts import read_facts
-from hydra_box.plan.availability import available_bytes, without_service
+from hydra_box.plan.availability import as_if_free, available_bytes, without_service
 from hydra_box.plan.beside import as_well, lacking_beside
 from hydra_box.plan.placement import place
 from hydra_box.sampler import Sampler
@@ -66,21 +66,33 @@ class Placer:
         self._corrections = corrections
         self._modalities = modalities
 
-    async def look(self, instances: Iterable[Instance], *, without: str | None = None) -> Situation:
+    async def look(
+        self,
+        instances: Iterable[Instance],
+        *,
+        without: str | None = None,
+        gone: Collection[str] = (),
+    ) -> Situation:
         """What there is now, and what each of these instances holds of it.
 
-        With ``without``, the id of a service: as if its instances were gone.
+        With ``without``, the id of a service: as if its instances were gone; as if those were
+        whose ids are in ``gone``.
 
         Raises:
             StateError: the kernel does not tell.
         """
         try:
             machine = await self._sampler.fresh()
-            held = await asyncio.to_thread(claims, tuple(instances), machine)
+            instances = tuple(instances)
+            leaving = [one for one in instances if one.id in gone]
+            staying = [one for one in instances if one.id not in gone]
+            held = await asyncio.to_thread(claims, staying, machine)
+            freed = await asyncio.to_thread(claims, leaving, machine) if leaving else ()
         except OSError as error:
             raise StateError(
                 f"the machine could not be looked at: {error}", hint="hydra-box doctor looks too"
             ) from error
+        machine = as_if_free(machine, freed)
         if without is not None:
             machine, held = without_service(machine, held, without)
         return Situation(
@@ -97,6 +109,7 @@ class Placer:
         instances: Iterable[Instance],
         *,
         without: str | None = None,
+        gone: Collection[str] = (),
     ) -> Decision:
         """Where and how a model would run, beside the instances that there are; see ``look``.
 
@@ -106,12 +119,18 @@ class Placer:
         for offer in offers:
             if offer.path is not None:
                 self._modalities.learn(offer.path, offer.facts)
-        situation = await self.look(instances, without=without)
+        situation = await self.look(instances, without=without, gone=gone)
         result = await asyncio.to_thread(decide, ask, offers, situation)
         return Decision(result=result, situation=situation)
 
     async def place_beside(
-        self, ask: Ask, offers: Sequence[Offer], instances: Iterable[Instance], service_id: str
+        self,
+        ask: Ask,
+        offers: Sequence[Offer],
+        instances: Iterable[Instance],
+        service_id: str,
+        *,
+        gone: Collection[str] = (),
     ) -> Decision:
         """As ``place``, for one that takes the place of another instance of its service.
 
@@ -122,7 +141,7 @@ class Placer:
             InvalidRequest: a value is impossible on any machine.
         """
         instances = tuple(instances)
-        beside = await self.place(ask, offers, instances)
+        beside = await self.place(ask, offers, instances, gone=gone)
         if not isinstance(beside.result, Plan):
             return beside
         alone = await self.place(ask, offers, instances, without=service_id)

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 import msgspec
 
 from hydra_box.catalog import Catalog
+from hydra_box.catalog.reference import is_reference
 from hydra_box.corrections import Corrections
 from hydra_box.engines.base import Engine
 from hydra_box.errors import InvalidRequest
 from hydra_box.messages import EditRequest, ModelView, PlanRequest, PlanView
+from hydra_box.model_view import model_view
 from hydra_box.models.wanted import Wanted, without_code
 from hydra_box.placer import Decision, Placer, Situation, accept, ask_for, decide, offer_of
 from hydra_box.plan.beside import Replacement
@@ -32,26 +34,22 @@ from hydra_box.sources import Sources
 from hydra_box.supervisor import Supervisor
 from hydra_box.types import (
     CPU,
-    Accelerator,
     Alternative,
     Ask,
     Correction,
     EngineName,
     Frozen,
-    Machine,
     ModelSpec,
     Offer,
     Placement,
     Plan,
-    Rejection,
     Service,
 )
 
 
 class Planned(Frozen, frozen=True, kw_only=True):
-    """A model, and the plan for it that can be carried out."""
+    """The plan for a model, which can be carried out."""
 
-    spec: ModelSpec
     plan: Plan
     path: str
     """Where its files are on this machine, or will be."""
@@ -155,7 +153,7 @@ class Planner:
         plan = accept(decision.result)
         await self._placer.check_runtime(plan, spec)
         if plan.offer.path is not None:
-            return Planned(spec=spec, plan=plan, path=plan.offer.path, wanted=None)
+            return Planned(plan=plan, path=plan.offer.path, wanted=None)
         offer = await asyncio.to_thread(self._sources.exact, plan.offer)
         if offer != plan.offer:
             decision = await self._placer.place(ask, (offer,), self._supervisor.instances())
@@ -163,16 +161,17 @@ class Planner:
         wanted, path = await asyncio.to_thread(
             self._sources.wanted, request.model, offer, allows_code=request.allow_code
         )
-        return Planned(spec=spec, plan=plan, path=path, wanted=wanted)
+        return Planned(plan=plan, path=path, wanted=wanted)
 
     async def models(self) -> tuple[ModelView, ...]:
         """The catalog, each model with what this box would do with it now."""
         specs = await asyncio.to_thread(self._catalog.list)
         situation = await self._placer.look(self._supervisor.instances())
+        services = self._supervisor.services()
 
         def judge_all() -> tuple[ModelView, ...]:
             results = ((spec, decide(Ask(), spec.offers, situation)) for spec in specs)
-            return tuple(self._model_view(*one, situation.machine) for one in results)
+            return tuple(model_view(*one, situation.machine, services) for one in results)
 
         return await asyncio.to_thread(judge_all)
 
@@ -184,7 +183,8 @@ class Planner:
         """
         spec = await self._resolve(id)
         decision = await self._placer.place(Ask(), spec.offers, self._supervisor.instances())
-        return self._model_view(spec, decision.result, decision.situation.machine)
+        services = self._supervisor.services()
+        return model_view(spec, decision.result, decision.situation.machine, services)
 
     # --- inside --------------------------------------------------------------------
 
@@ -203,7 +203,9 @@ class Planner:
     ) -> tuple[Ask, ModelSpec | None, Decision]:
         """What an edit asks, of which model if its weights are to be others, and the decision."""
         ask = ask_of_edit(service, request)
-        model = model_of_edit(service, request)
+        named = request.revision is None or is_reference(service.base_model)
+        present = None if named else await self._resolve(service.base_model)
+        model = model_of_edit(service, request, ask, present)
         spec = None if keeps_weights(service, ask) else await self._resolve(model)
         if spec is None:
             offers: tuple[Offer, ...] = (await asyncio.to_thread(offer_of, service),)
@@ -251,40 +253,6 @@ class Planner:
             correction_id(placement.engine, placement.architecture, placement.accelerator)
         )
 
-    def _model_view(self, spec: ModelSpec, result: Plan | Rejection, machine: Machine) -> ModelView:
-        plan = result if isinstance(result, Plan) else None
-        first = None if plan is None else plan.placements[0]
-        kinds = dict.fromkeys(one.facts.quantization for one in spec.offers)
-        repositories = dict.fromkeys(one.repository for one in spec.offers)
-        services = self._supervisor.services()
-        return ModelView(
-            id=spec.id,
-            name=spec.name,
-            modality=spec.modality,
-            parameters=spec.parameters,
-            active_parameters=spec.active_parameters,
-            context_length=spec.context_length,
-            publisher=spec.publisher,
-            license=spec.license,
-            gated=spec.gated,
-            description=spec.description,
-            tags=spec.tags,
-            hosting=spec.hosting,
-            price_per_million_input_tokens=spec.price_per_million_input_tokens,
-            price_per_million_output_tokens=spec.price_per_million_output_tokens,
-            minimum_versions=spec.minimum_versions,
-            repositories=tuple(one for one in repositories if one is not None),
-            quantizations=tuple(one for one in kinds if one is not None),
-            on_disk=any(one.path is not None for one in spec.offers),
-            fits=plan is not None,
-            engine=result.engine,
-            quantization=None if plan is None else plan.offer.facts.quantization,
-            device=None if plan is None else device_words(plan, machine),
-            planned_context_length=None if first is None else first.options.context_length,
-            reason=_reason(result),
-            services=tuple(one.name for one in services if one.base_model == spec.id),
-        )
-
 
 def ask_of(request: PlanRequest) -> Ask:
     """What a request asks of a plan.
@@ -306,21 +274,3 @@ def ask_of(request: PlanRequest) -> Ask:
         instances=request.instances,
         device=request.device,
     )
-
-
-def device_words(plan: Plan, machine: Machine) -> str:
-    """Where an instance would be, in a few words: ``2 x NVIDIA H200``, ``NVIDIA L40S + CPU``."""
-    first = plan.placements[0]
-    if first.accelerator is Accelerator.CPU:
-        return "CPU"
-    names = [one.name for one in machine.gpus if one.uuid in first.devices]
-    word = names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
-    whole = first.options.gpu_layers > len(plan.offer.facts.layers)
-    return word if plan.engine is EngineName.VLLM or whole else f"{word} + CPU"
-
-
-def _reason(result: Plan | Rejection) -> str:
-    """Why it fits there, or what is missing: the sentence with the numbers."""
-    if isinstance(result, Plan):
-        return result.reasons[-1]
-    return result.missing[0].message if result.missing else result.message

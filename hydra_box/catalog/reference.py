@@ -52,7 +52,7 @@ def at_revision(model: str, revision: str) -> str:
     if not is_reference(model):
         raise InvalidRequest(
             f"{model} has no revisions",
-            hint="only a model that was deployed as hf:org/repo has",
+            hint="only a model that comes from a repository of the hub has",
             param="revision",
         )
     named = parse(model)

@@ -8,7 +8,7 @@ from typing import Any
 from hydra_box.client.base import (
     Calls,
 )
-from hydra_box.connection import error_of
+from hydra_box.connection_faults import error_of
 from hydra_box.types import ErrorBody
 
 

@@ -94,14 +94,16 @@ def check_first_answer(body: bytes, access_name: str) -> None:
         raise EngineError(f"the engine serves {answer.model!r}, not {access_name!r}")
 
 
-async def read(socket_path: Path, path: str) -> bytes:
+async def read(
+    socket_path: Path, path: str, within_seconds: float = COUNTERS_TIMEOUT_SECONDS
+) -> bytes:
     """A page of the engine.
 
     Raises:
         EngineError: it does not answer, or not with this page.
 
     """
-    timeout = aiohttp.ClientTimeout(total=COUNTERS_TIMEOUT_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=within_seconds)
     try:
         async with (
             engine_at(socket_path) as session,

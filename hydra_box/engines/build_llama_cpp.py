@@ -40,7 +40,6 @@ CMAKE_OPTIONS = (
 )
 
 COMPILERS = ("c++", "g++", "clang++")
-LOG_NAME = "build.log"
 
 
 class BuildOptions(Frozen, frozen=True, kw_only=True):

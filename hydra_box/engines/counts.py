@@ -57,6 +57,8 @@ class RunningCounts(Frozen, frozen=True, kw_only=True):
     """The last counts in an event, of the one choice that the event is about."""
     final_is_total: bool
     """The usage at the end is that of all choices; else each choice has one of its own."""
+    progress: bytes = b""
+    """What stands in events that tell how much of the prompt is read; empty: there are none."""
 
 
 Counted = Annotated[int, msgspec.Meta(ge=0, le=2**28)]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
@@ -15,12 +14,12 @@ import msgspec
 from hydra_box.config import Paths
 from hydra_box.engines import DISTRIBUTIONS
 from hydra_box.engines.base import Engine
-from hydra_box.engines.choice import candidates, eligible, nothing_works, rank
+from hydra_box.engines.choice import eligible, nothing_works
 from hydra_box.engines.distribution import Distribution, Site
+from hydra_box.engines.known_runtimes import KnownRuntimes
 from hydra_box.engines.removal import check_removable
-from hydra_box.engines.security import known_hole
-from hydra_box.engines.verify import DEMO_SAFETENSORS, Verdict, verify
-from hydra_box.errors import Conflict, NotFound
+from hydra_box.engines.verifying import Verifications
+from hydra_box.errors import Conflict
 from hydra_box.hardware import snapshot
 from hydra_box.journal import Record
 from hydra_box.messages import InstallProgress
@@ -30,11 +29,7 @@ from hydra_box.types import (
     EngineAvailability,
     EngineName,
     Runtime,
-    Severity,
-    WeightFormat,
 )
-
-log = logging.getLogger(__name__)
 
 
 class RuntimeManager:
@@ -52,61 +47,26 @@ class RuntimeManager:
         clock: Callable[[], float] = time.time,
         distributions: Mapping[EngineName, Distribution] = DISTRIBUTIONS,
     ) -> None:
-        self._store = store
         self._paths = paths
         self._engines = engines
-        self._demo_models = {
-            WeightFormat.GGUF: demo_model,
-            WeightFormat.SAFETENSORS: DEMO_SAFETENSORS,
-        }
         self._record = record
         self._environ = environ
         self._clock = clock
         self._distributions = distributions
-        self._runtimes: dict[str, Runtime] = {}
-        self._has_gpu = False
-        self._verifying: dict[str, asyncio.Task[Runtime]] = {}
+        self._known = KnownRuntimes(store, paths, environ, distributions)
+        self._verifying = Verifications(
+            self._known, paths, engines, demo_model, record=record, clock=clock
+        )
         self._installing: set[EngineName] = set()
         self._pinning = asyncio.Lock()
 
     async def load(self) -> None:
-        """Find what is there; what was verified stays so, unless its files have changed since.
-
-        What has become known as unsafe since is not used any more, whatever it answered.
-        """
-        machine = await asyncio.to_thread(snapshot, self._paths.home)
-        self._has_gpu = bool(machine.gpus)
-        stored = {one.id: one for one in await self._store.runtimes()}
-        for distribution in self._distributions.values():
-            for found in await distribution.discover(self._paths, self._environ):
-                known = stored.pop(found.id, None)
-                current = known if known and self._is_same(known, found) else found
-                if known is not None:
-                    current = msgspec.structs.replace(
-                        current, pinned=known.pinned, replaces=known.replaces
-                    )
-                if hole := known_hole(current):
-                    current = msgspec.structs.replace(current, verified_at=None, problem=hole)
-                self._runtimes[current.id] = current
-                if current != known:
-                    await self._keep(current)
-        for gone in stored.values():
-            if gone.pinned:
-                log.warning("the pinned runtime %s is gone: others take its place", gone.id)
-            await self._store.delete_runtime(gone.id)
-
-    def _is_same(self, known: Runtime, found: Runtime) -> bool:
-        """Whether what is stored about a runtime still holds."""
-        if known.argv != found.argv or known.location != found.location:
-            return False
-        changed_at = self._distributions[found.engine].changed_at
-        return known.verified_at is None or changed_at(found) <= known.verified_at
+        """Find what is there, and what is known about it."""
+        await self._known.load()
 
     def list(self) -> tuple[Runtime, ...]:
         """Every runtime, best first."""
-        return tuple(
-            sorted(self._runtimes.values(), key=lambda one: rank(one, self._has_gpu), reverse=True)
-        )
+        return self._known.list()
 
     async def verify(self, runtime_id: str) -> Runtime:
         """Start the runtime on the demo model; the answer tells what became of it.
@@ -115,14 +75,14 @@ class RuntimeManager:
             NotFound: there is no such runtime.
 
         """
-        runtime = self._get(runtime_id)
+        runtime = self._known.get(runtime_id)
         # Others may wait for the same verification, so a caller that leaves does not end it.
-        return await asyncio.shield(self._start_verifying(runtime))
+        return await asyncio.shield(self._verifying.start(runtime))
 
     async def verify_new(self) -> None:
         """Verify those that are not known to work; a failed one may have been cured meanwhile."""
         new = [one for one in self.list() if one.verified_at is None]
-        await asyncio.gather(*(self._start_verifying(one) for one in new))
+        await asyncio.gather(*(self._verifying.start(one) for one in new))
 
     def availability(self) -> tuple[EngineAvailability, ...]:
         """What each engine can compute on: by runtimes that work, or that nobody has tried yet."""
@@ -132,7 +92,9 @@ class RuntimeManager:
                 accelerators=tuple(
                     accelerator
                     for accelerator in Accelerator
-                    if any(one.problem is None for one in self._candidates(engine, accelerator))
+                    if any(
+                        one.problem is None for one in self._known.candidates(engine, accelerator)
+                    )
                 ),
             )
             for engine in self._engines
@@ -147,20 +109,17 @@ class RuntimeManager:
             EngineUnavailable: none works; says why each does not.
 
         """
-        for one in self._candidates(engine, accelerator):
-            if one.problem is not None and one.id not in self._verifying:
+        for one in self._known.candidates(engine, accelerator):
+            if one.problem is not None and not self._verifying.under_way(one.id):
                 continue
             tried = one if one.verified_at is not None else await self.verify(one.id)
             if tried.verified_at is not None:
                 return tried
         raise nothing_works(engine, accelerator, eligible(engine, self.list()))
 
-    def _candidates(self, engine: EngineName, accelerator: Accelerator) -> Sequence[Runtime]:
-        return candidates(engine, accelerator, self._runtimes.values(), has_gpu=self._has_gpu)
-
     def pins(self) -> dict[tuple[EngineName, Accelerator], str]:
         """The pinned runtime of each engine that has one, by what it computes on."""
-        pinned = (one for one in self._runtimes.values() if one.pinned)
+        pinned = (one for one in self.list() if one.pinned)
         return {(one.engine, one.accelerator): one.id for one in pinned}
 
     async def tried(self, runtime_id: str) -> Runtime:
@@ -171,7 +130,7 @@ class RuntimeManager:
             Conflict: it does not work.
 
         """
-        runtime = self._get(runtime_id)
+        runtime = self._known.get(runtime_id)
         if runtime.verified_at is None and runtime.problem is None:
             runtime = await self.verify(runtime_id)
         if runtime.problem is not None:
@@ -206,13 +165,13 @@ class RuntimeManager:
     async def settle(self, runtime_id: str) -> Runtime:
         """What ran on another runtime serves on this pinned one now."""
         async with self._pinning:
-            runtime = msgspec.structs.replace(self._get(runtime_id), replaces=None)
-            await self._keep(runtime)
+            runtime = msgspec.structs.replace(self._known.get(runtime_id), replaces=None)
+            await self._known.keep(runtime)
             return runtime
 
     async def roll_back(self, runtime_id: str) -> Runtime | None:
         """Pin what a pinned runtime replaces in its place; None: that is not here any more."""
-        before = self._runtimes.get(self._get(runtime_id).replaces or "")
+        before = self._known.find(self._known.get(runtime_id).replaces)
         await self.settle(runtime_id)
         if before is None or before.problem is not None:
             await self.unpin(runtime_id)
@@ -232,9 +191,9 @@ class RuntimeManager:
     async def _set_pinned(
         self, runtime_id: str, *, pinned: bool, replaces: str | None = None
     ) -> Runtime:
-        before = self._get(runtime_id)
+        before = self._known.get(runtime_id)
         runtime = msgspec.structs.replace(before, pinned=pinned, replaces=replaces)
-        await self._keep(runtime)
+        await self._known.keep(runtime)
         if pinned != before.pinned:
             what = "pinned" if pinned else "unpinned"
             self._record(f"engine.{what}", f"{runtime_id} is {what}")
@@ -271,75 +230,26 @@ class RuntimeManager:
             Conflict: it is not one that was installed here, it is pinned, or it is in work.
 
         """
-        runtime = self._get(runtime_id)
-        check_removable(runtime, self._runtimes.values())
-        if runtime_id in self._verifying or runtime.engine in self._installing:
+        runtime = self._known.get(runtime_id)
+        check_removable(runtime, self.list())
+        if self._verifying.under_way(runtime_id) or runtime.engine in self._installing:
             raise Conflict(f"{runtime_id} is being installed or verified", hint="try again later")
         await self._distributions[runtime.engine].remove(runtime)
-        del self._runtimes[runtime_id]
-        await self._store.delete_runtime(runtime_id)
+        await self._known.forget(runtime_id)
         self._record("engine.removed", f"{runtime_id} is removed")
-
-    def _get(self, runtime_id: str) -> Runtime:
-        try:
-            return self._runtimes[runtime_id]
-        except KeyError:
-            known = ", ".join(one.id for one in self.list()) or "none"
-            raise NotFound(
-                f"there is no runtime {runtime_id!r}", hint=f"runtimes: {known}"
-            ) from None
-
-    async def _keep(self, runtime: Runtime) -> None:
-        self._runtimes[runtime.id] = runtime
-        await self._store.save_runtime(runtime)
-
-    def _start_verifying(self, runtime: Runtime) -> asyncio.Task[Runtime]:
-        if runtime.id not in self._verifying:
-            task = asyncio.create_task(self._verify(runtime))
-            self._verifying[runtime.id] = task
-            task.add_done_callback(lambda _: self._verifying.pop(runtime.id))
-        return self._verifying[runtime.id]
-
-    async def _verify(self, runtime: Runtime) -> Runtime:
-        started_at = self._clock()
-        verdict = await self._try(runtime)
-        outcome = msgspec.structs.replace(
-            self._runtimes.get(runtime.id, runtime),
-            verified_at=started_at if verdict.problem is None else None,
-            problem=verdict.problem,
-        )
-        await self._keep(outcome)
-        works = verdict.problem is None
-        told = "works: it has answered" if works else f"cannot be used: {verdict.problem}"
-        severity = Severity.INFO if works else Severity.WARNING
-        self._record("engine.verified", f"{runtime.id} {told}", severity=severity)
-        return outcome
-
-    async def _try(self, runtime: Runtime) -> Verdict:
-        if hole := known_hole(runtime):
-            return Verdict(problem=hole)
-        device = "cpu"
-        if runtime.accelerator is Accelerator.CUDA:
-            machine = await asyncio.to_thread(snapshot, self._paths.home)
-            if not machine.gpus:
-                return Verdict(problem=f"it computes on a GPU: {machine.gpu_message}")
-            device = machine.gpus[0].uuid
-        engine = self._engines[runtime.engine]
-        model = self._demo_models[engine.format]
-        return await verify(engine, runtime, model, device, self._paths)
 
     async def _install(self, engine: EngineName) -> AsyncGenerator[InstallProgress, None]:
         machine = await asyncio.to_thread(snapshot, self._paths.home)
-        site = Site(self._paths, machine, self._environ, self._try, self._clock())
+        site = Site(self._paths, machine, self._environ, self._verifying.attempt, self._clock())
         async with aclosing(self._distributions[engine].install(site)) as steps:
             async for step in steps:
                 if isinstance(step, str):
                     yield InstallProgress(line=step)
                     continue
-                known = self._runtimes.get(step.id, step)
+                known = self._known.find(step.id) or step
                 runtime = msgspec.structs.replace(
                     step, verified_at=self._clock(), pinned=known.pinned
                 )
-                await self._keep(runtime)
+                await self._known.keep(runtime)
                 self._record("engine.installed", f"{runtime.id} is installed, and has answered")
                 yield InstallProgress(runtime=runtime)

@@ -23,6 +23,15 @@ class SleepMode(Protocol):
         """
         ...
 
+    async def sleeps(self, socket_path: Path) -> bool:
+        """Whether it sleeps now.
+
+        Raises:
+            EngineError: it does not answer, or not so that it is understood.
+
+        """
+        ...
+
     async def wake(self, socket_path: Path) -> None:
         """Have it take the GPUs again.
 

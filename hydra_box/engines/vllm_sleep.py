@@ -37,6 +37,21 @@ class VllmSleep:
         """
         await _tell(socket_path, "/sleep?level=1", asleep=True)
 
+    async def sleeps(self, socket_path: Path) -> bool:
+        """Whether it sleeps now.
+
+        Raises:
+            EngineError: it does not answer, or not so that it is understood.
+
+        """
+        answer = await asking.read(socket_path, "/is_sleeping", LONGEST_NAP_CALL_SECONDS)
+        try:
+            return msgspec.json.decode(answer, type=_Sleeping).is_sleeping
+        except msgspec.DecodeError as error:
+            raise EngineError(
+                f"what the engine says of its sleep is not understood: {error}"
+            ) from error
+
     async def wake(self, socket_path: Path) -> None:
         """Have it take the GPUs again.
 
@@ -59,12 +74,6 @@ async def _tell(socket_path: Path, path: str, *, asleep: bool) -> None:
         raise EngineError(f"the engine does not answer when told {path}") from error
     if status != 200:
         raise EngineError(f"the engine answered {status} when told {path}")
-    answer = await asking.read(socket_path, "/is_sleeping")
-    try:
-        found = msgspec.json.decode(answer, type=_Sleeping).is_sleeping
-    except msgspec.DecodeError as error:
-        raise EngineError(
-            f"what the engine says of its sleep is not understood: {error}"
-        ) from error
+    found = await VllmSleep().sleeps(socket_path)
     if found != asleep:
         raise EngineError(f"the engine was told {path}, and {'sleeps' if found else 'is awake'}")

@@ -87,3 +87,5 @@ class CreatedKey(Frozen, frozen=True, kw_only=True):
     masked: str
     scopes: tuple[Scope, ...]
     created_at: float
+    previous_until: float | None = None
+    """Until when the secret before this one still opens; None: not any more, or there was none."""

@@ -52,3 +52,5 @@ class UpstreamView(Frozen, frozen=True, kw_only=True):
     """Why it is not healthy: the fact, then the hint."""
     requests_in_flight: int
     created_at: float
+    context_length: int | None = None
+    """Tokens that it takes; None: it does not tell."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Protocol
 
 SHA256_DIGITS = 64
-GIT_DIGITS = 40
 CHUNK_BYTES = 4 * 1024 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 

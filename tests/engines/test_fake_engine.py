@@ -14,6 +14,7 @@ import pytest
 
 from hydra_box.engines.llama_cpp import LlamaCpp
 from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
+from hydra_box.watch.signs_of_life import listens
 from tests.engines.servers import ACCESS_NAME, Server, launch, started
 from tests.fakes.engine import behave, install_on_path
 from tests.models.tiny_gguf import write_tiny_gguf
@@ -45,7 +46,7 @@ def fake(place: Path, *behaviour: str) -> Iterator[Server]:
     )
     wanted = launch(model, place, slots=2)
     with started(wanted, LlamaCpp().command(runtime, wanted).argv) as server:
-        eventually(lambda: server.socket_path.exists() or server.process.poll() is not None)
+        eventually(lambda: listens(server.socket_path) or server.process.poll() is not None)
         yield server
 
 

@@ -176,7 +176,7 @@ async def test_second_installation_at_once_is_refused(
     builder.go_on.clear()
     runtimes = await manager(store, paths, builder, path=toolchain)
     first = asyncio.create_task(install(runtimes))
-    await asyncio.wait_for(builder.running.wait(), 10)
+    await asyncio.wait_for(builder.running.wait(), 60)
     with pytest.raises(Conflict, match=r"llama\.cpp is being installed already"):
         await install(runtimes)
     builder.go_on.set()

@@ -76,7 +76,7 @@ async def test_changed_files_have_to_be_verified_again(
     assert verified.verified_at is not None
     second = manager(store, paths, model)
     await second.load()
-    assert second._get(BUILT).verified_at is None
+    assert second._known.get(BUILT).verified_at is None
 
 
 async def test_runtime_that_is_gone_is_forgotten(store: Store, paths: Paths, model: Path) -> None:
@@ -97,7 +97,7 @@ async def test_program_on_the_path_is_offered_and_usable_once_verified(
     program = install_on_path(paths.home / "bin")
     runtimes = manager(store, paths, model, path=f"{program.parent}:/bin")
     await runtimes.load()
-    found = runtimes._get(ON_PATH)
+    found = runtimes._known.get(ON_PATH)
     assert (found.version, found.location, found.source) == ("9999", str(program), "path")
     assert (await runtimes.verify(ON_PATH)).verified_at is not None
 
@@ -182,7 +182,7 @@ async def test_cuda_runtime_is_not_verified_on_the_cpu(
     manifest.write_text(manifest.read_text().replace('"cpu"', '"cuda"'))
     runtimes = manager(store, paths, model)
     await runtimes.load()
-    if runtimes._has_gpu:
+    if runtimes._known.has_gpu:
         pytest.skip("this machine has a GPU")
     problem = (await runtimes.verify("llama.cpp/built-9999-cuda")).problem
     assert problem is not None
@@ -269,7 +269,7 @@ async def test_what_a_pin_replaces_is_known_until_it_is_settled(
     assert first.pins() == {(LLAMA, CPU): BUILT}
     second = manager(store, paths, model)
     await second.load()
-    assert second._get(BUILT).replaces == id
+    assert second._known.get(BUILT).replaces == id
     assert (await second.settle(BUILT)).replaces is None
     assert await second.roll_back(BUILT) is None
     assert second.pins() == {}
@@ -313,7 +313,7 @@ async def test_a_pinned_runtime_whose_files_change_stays_pinned(
     os.utime(next(paths.engines.rglob("llama-server")))
     second = manager(store, paths, model)
     await second.load()
-    changed = second._get(BUILT)
+    changed = second._known.get(BUILT)
     assert (changed.pinned, changed.verified_at) == (True, None)
     assert (await second.best(LLAMA, CPU)).id == BUILT
 

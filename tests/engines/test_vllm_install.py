@@ -61,7 +61,8 @@ class Clock:
 
 @pytest.fixture(autouse=True)
 def machine_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hydra_box.engines.runtimes.snapshot", lambda _: cpu_only())
+    for looking in ("runtimes", "known_runtimes", "verifying"):
+        monkeypatch.setattr(f"hydra_box.engines.{looking}.snapshot", lambda _: cpu_only())
 
 
 async def manager(store: Store, paths: Paths, *behaviours: tuple[str, ...]) -> RuntimeManager:
@@ -200,9 +201,9 @@ async def test_changed_environment_has_to_be_verified_again(store: Store, paths:
     first = await manager(store, paths)
     known = "vllm/built-9999.0.0-cpu"
     assert (await first.verify(known)).problem is None
-    changed = VllmDistribution().changed_at(first._get(known))
+    changed = VllmDistribution().changed_at(first._known.get(known))
     (packages / "new.py").touch()
-    assert VllmDistribution().changed_at(first._get(known)) > changed
+    assert VllmDistribution().changed_at(first._known.get(known)) > changed
 
 
 @pytest.mark.parametrize(

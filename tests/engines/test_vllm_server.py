@@ -31,7 +31,7 @@ from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-START_SECONDS = 240.0
+START_SECONDS = 400.0
 CHAT: dict[str, Any] = {
     "messages": [{"role": "user", "content": "What is your name?"}],
     "temperature": 0,
@@ -334,7 +334,7 @@ async def test_model_that_embeds_is_stopped_with_all_its_processes(
         await asyncio.to_thread(_embeds, asked)
         assert len(session_of(process.pid)) >= 4
     finally:
-        exit = await process.stop(15)
+        exit = await process.stop(90)
     assert exit == ProcessExit(code=0)
     # What cleans up behind the others ends a moment after them.
     await asyncio.to_thread(eventually, lambda: not session_of(process.pid))

@@ -46,6 +46,15 @@ async def test_asleep_and_awake_again(engine: Answers) -> None:
         await VllmSleep().wake(one.socket_path)
 
 
+async def test_whether_it_sleeps_is_asked(engine: Answers) -> None:
+    for says, sleeps in (('{"is_sleeping": true}', True), ('{"is_sleeping": false}', False)):
+        async with engine(told=500, says=says) as one:
+            assert await VllmSleep().sleeps(one.socket_path) is sleeps
+    async with engine(says="no JSON") as one:
+        with pytest.raises(EngineError, match="is not understood"):
+            await VllmSleep().sleeps(one.socket_path)
+
+
 @pytest.mark.parametrize(
     ("told", "says", "words"),
     [

@@ -170,7 +170,7 @@ def test_a_hub_that_asks_for_patience(hub: FakeHub, cache: HubCache) -> None:
     eventually(lambda: fetch.waiting, what="it waits")
     assert str(fetch.waiting).startswith("trying again in 100 s: the hub at ")
     fetch.stop()
-    thread.join(10)
+    thread.join(60)
     assert len(failed) == 1
 
 

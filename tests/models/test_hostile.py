@@ -64,7 +64,7 @@ def gguf_files(draw: st.DrawFn) -> bytes:
 
 def bounded(read: Callable[[], object]) -> None:
     """Read, allowing nothing but ``ValueError``, and no more than a file of that size costs."""
-    started = time.monotonic()
+    started = time.thread_time()
     tracemalloc.start()
     try:
         with contextlib.suppress(ValueError):
@@ -72,7 +72,7 @@ def bounded(read: Callable[[], object]) -> None:
         assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
     finally:
         tracemalloc.stop()
-    assert time.monotonic() - started < MOST_SECONDS
+    assert time.thread_time() - started < MOST_SECONDS
 
 
 @settings(max_examples=300, deadline=None)
@@ -111,9 +111,9 @@ def test_a_header_of_nothing_but_texts_takes_bounded_time() -> None:
     texts = 2_000_000
     array = struct.pack("<IIQ", 9, 8, texts) + bytes(8 * texts)
     content = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text(b"k") + array
-    started = time.monotonic()
+    started = time.thread_time()
     header = read_header(io.BytesIO(content), len(content))
-    assert time.monotonic() - started < MOST_SECONDS
+    assert time.thread_time() - started < MOST_SECONDS
     assert header.lengths == {"k": texts}
 
 

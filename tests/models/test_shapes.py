@@ -22,8 +22,6 @@ from tests.models.gguf_sizes import PUBLISHED
 
 GGUF, SAFETENSORS = WeightFormat.GGUF, WeightFormat.SAFETENSORS
 LLAMA = shape_of_config(configs.LLAMA_31_8B.config)
-HEADER_BYTES = 14_000_000
-"""The most that a vocabulary takes in a GGUF file."""
 
 
 def facts(

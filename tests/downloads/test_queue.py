@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hydra_box.config import Paths, Settings
-from hydra_box.downloads import Downloads
+from hydra_box.downloads import Downloads, Transfers
 from hydra_box.errors import Conflict, NotFound
 from hydra_box.events import EventBus
 from hydra_box.journal import Journal
@@ -21,7 +21,6 @@ from hydra_box.models.hub_client import HubClient
 from hydra_box.models.wanted import Wanted
 from hydra_box.stoppable import Stopped
 from hydra_box.store import Store
-from hydra_box.transfers import Transfers
 from hydra_box.types import DownloadState, ModelFile, Service, WeightFormat
 from tests.fakes.hub import FakeHub
 from tests.models.tiny_gguf import write_tiny_gguf
@@ -184,7 +183,7 @@ async def test_any_order_of_requests_ends_as_it_was_asked(
                 return
 
         for _ in range(12):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 await asyncio.gather(*(ask() for _ in range(4)))
         for repository in REPOSITORIES:
             await queue.done(await queue.want(repository))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hydra_box.speed import WINDOW_SECONDS, Speed
+from hydra_box.downloads.speed import WINDOW_SECONDS, Speed
 from hydra_box.types import Transfer
 
 

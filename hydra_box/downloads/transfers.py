@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from hydra_box.config import Settings
+from hydra_box.downloads.speed import Speed
 from hydra_box.models.fetch import Fetch, FetchLimits, RateLimit, arrived_bytes, discard
 from hydra_box.models.hub_cache import HubCache
-from hydra_box.speed import Speed
 from hydra_box.types import Download, DownloadState, ModelFile, Transfer
 
 

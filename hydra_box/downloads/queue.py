@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import logging
-import secrets
 import time
 from collections.abc import Callable, Iterable
 
 import msgspec
 
-from hydra_box.errors import Conflict, HydraError, NotFound
+from hydra_box.downloads.rows import DownloadRows, new_row
+from hydra_box.downloads.transfers import Transfers
+from hydra_box.errors import Conflict, HydraError
 from hydra_box.journal import Journal
 from hydra_box.library import Library
 from hydra_box.messages import DownloadView
 from hydra_box.models.wanted import Wanted
 from hydra_box.stoppable import Stopped
 from hydra_box.store import Store
-from hydra_box.transfers import Transfers
-from hydra_box.types import DesiredState, Download, DownloadState, ModelFile, Service, Severity
+from hydra_box.types import DesiredState, Download, DownloadState, Service
 
 log = logging.getLogger(__name__)
 
 SAMPLE_SECONDS = 0.5
-KEPT = 50
-"""Finished downloads that are remembered; what they brought is in the library."""
 
 D = DownloadState
 _UNDER_WAY = (D.QUEUED, D.DOWNLOADING)
@@ -58,28 +55,21 @@ class Downloads:
             changed: called whenever a download's state is another one.
             clock: Unix time.
         """
-        self._store = store
         self._journal = journal
+        self._rows = DownloadRows(store, journal, changed)
         self._library = library
         self._transfers = transfers
         self._jobs = jobs
         self._services = services
-        self._changed = changed
         self._clock = clock
-        self._rows: dict[str, Download] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._busy: dict[str, str] = {}
         """Download to the repository of which nothing else may be fetched now."""
-        self._writing = asyncio.Lock()
         self._closing = False
 
     async def load(self) -> None:
         """Read the queue, and go on with what an earlier daemon did not finish."""
-        rows = await self._store.downloads()
-        forgotten = [one.id for one in rows if one.state is D.DONE][:-KEPT]
-        for id in forgotten:
-            await self._store.delete_download(id)
-        self._rows = {one.id: one for one in rows if one.id not in forgotten}
+        await self._rows.load()
         self._start_next()
 
     async def close(self) -> None:
@@ -94,7 +84,7 @@ class Downloads:
 
     def list(self) -> tuple[DownloadView, ...]:
         """Every download, oldest first."""
-        return tuple(self._view(one) for one in self._rows.values())
+        return tuple(self._view(one) for one in self._rows.list())
 
     def get(self, id: str) -> DownloadView:
         """A download by its id, or by the MODEL that it brings.
@@ -102,11 +92,11 @@ class Downloads:
         Raises:
             NotFound: with the nearest.
         """
-        return self._view(self._find(id))
+        return self._view(self._rows.find(id))
 
     def missing(self, service: Service) -> Download | None:
         """The download that a service still waits for; None: its model is here."""
-        row = self._rows.get(service.download_id or "")
+        row = self._rows.with_id(service.download_id)
         return None if row is None or row.state is D.DONE else row
 
     def view_of(self, service: Service) -> DownloadView | None:
@@ -118,10 +108,11 @@ class Downloads:
 
     async def want(self, wanted: Wanted, *, pulled: bool) -> Download:
         """Have a model fetched; one that is being fetched already is joined."""
-        async with self._writing:
-            known = self._same(wanted)
+        async with self._rows.writing:
+            known = self._rows.same(wanted)
             if known is None:
-                row = await self._add(wanted, pulled=pulled)
+                new = new_row(wanted, pulled=pulled, now=self._clock())
+                row = await self._rows.save(new, "queued")
             else:
                 row = await self._requeue(known, pulled=known.pulled or pulled)
         self._start_next()
@@ -133,18 +124,18 @@ class Downloads:
         Raises:
             Conflict: it is over.
         """
-        async with self._writing:
-            row = self._find(id)
+        async with self._rows.writing:
+            row = self._rows.find(id)
             if row.state not in (*_UNDER_WAY, D.PAUSED):
                 raise Conflict(f"the download {row.id} of {row.model} is {row.state}")
-            row = await self._save(msgspec.structs.replace(row, state=D.PAUSED), "paused")
+            row = await self._rows.save(msgspec.structs.replace(row, state=D.PAUSED), "paused")
         await self._end(row.id)
         return self._view(row)
 
     async def resume(self, id: str) -> DownloadView:
         """Go on with a download that is paused or has failed."""
-        async with self._writing:
-            row = await self._requeue(self._find(id))
+        async with self._rows.writing:
+            row = await self._requeue(self._rows.find(id))
         self._start_next()
         return self._view(row)
 
@@ -154,25 +145,24 @@ class Downloads:
         Raises:
             Conflict: services wait for it.
         """
-        async with self._writing:
-            row = self._find(id)
+        async with self._rows.writing:
+            row = self._rows.find(id)
             if row.state is not D.DONE and (names := self._waiting_for(row)):
                 raise Conflict(
                     f"{', '.join(names)} cannot start without {row.model}",
                     hint=f"hydra-box delete {names[0]}, or hydra-box models pause {row.id}",
                 )
-            del self._rows[row.id]
-            await self._store.delete_download(row.id)
+            await self._rows.delete(row)
             # Nobody else fetches from the repository until its partial files are gone.
             self._busy[row.id] = row.repository
         try:
             await self._end(row.id)
             if row.state is not D.DONE:
-                await self._transfers.discard(row.repository, self._unshared(row))
+                await self._transfers.discard(row.repository, self._rows.unshared(row))
         finally:
             self._busy.pop(row.id, None)
             self._start_next()
-        self._record(row, "cancelled" if row.state is not D.DONE else "forgotten")
+        self._rows.record(row, "cancelled" if row.state is not D.DONE else "forgotten")
 
     async def release(self, service: Service) -> None:
         """A service does not want its model any more: pause the download if nobody else does."""
@@ -186,7 +176,7 @@ class Downloads:
 
     def _start_next(self) -> None:
         """Start what may start: a few at once, and one at a time from a repository."""
-        for row in list(self._rows.values()):
+        for row in self._rows.list():
             if self._closing or len(self._tasks) >= self._jobs:
                 return
             if row.state in _UNDER_WAY and row.repository not in self._busy.values():
@@ -198,7 +188,7 @@ class Downloads:
         watching = asyncio.create_task(self._watch(id))
         try:
             await self._move(id, "started", state=D.DOWNLOADING, reason=None)
-            row = self._rows.get(id)
+            row = self._rows.with_id(id)
             if row is not None and row.state is D.DOWNLOADING:
                 await self._transfers.fetch(row)
                 await self._arrived(id)
@@ -211,19 +201,18 @@ class Downloads:
         except Exception as error:
             # Left as it is, it would be started again and again; the next daemon may try.
             log.exception("the download %s broke", id)
-            if (row := self._rows.get(id)) is not None:
+            if (row := self._rows.with_id(id)) is not None:
                 why = f"a fault of Hydra Box: {error}"
-                self._rows[id] = msgspec.structs.replace(row, state=D.FAILED, reason=why)
-                self._changed()
+                self._rows.hold(msgspec.structs.replace(row, state=D.FAILED, reason=why))
         finally:
             watching.cancel()
             del self._tasks[id]
-            if id in self._rows:
+            if self._rows.with_id(id) is not None:
                 del self._busy[id]
             self._start_next()
 
     async def _arrived(self, id: str) -> None:
-        if (row := self._rows.get(id)) is not None:
+        if (row := self._rows.with_id(id)) is not None:
             await self._transfers.point(row)
             await self._library.add_download(row)
             await self._move(id, "done", state=D.DONE, finished_at=self._clock(), reason=None)
@@ -233,7 +222,7 @@ class Downloads:
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             await asyncio.to_thread(self._transfers.sample, id)
-            if (row := self._rows.get(id)) is not None:
+            if (row := self._rows.with_id(id)) is not None:
                 self._journal.tell(
                     "download.progress",
                     f"{row.model} is being fetched",
@@ -249,88 +238,19 @@ class Downloads:
 
     # --- rows ------------------------------------------------------------------------
 
-    async def _add(self, wanted: Wanted, *, pulled: bool) -> Download:
-        row = Download(
-            id=f"dl-{secrets.token_hex(6)}",
-            model=wanted.model,
-            repository=wanted.repository,
-            revision=wanted.revision,
-            branch=wanted.branch,
-            format=wanted.format,
-            quantization=wanted.quantization,
-            files=wanted.files,
-            allows_code=wanted.allows_code,
-            pulled=pulled,
-            created_at=self._clock(),
-        )
-        return await self._save(row, "queued")
-
     async def _requeue(self, row: Download, *, pulled: bool | None = None) -> Download:
         new = msgspec.structs.replace(row, pulled=row.pulled if pulled is None else pulled)
         if row.state in (D.PAUSED, D.FAILED):
             new = msgspec.structs.replace(new, state=D.QUEUED, reason=None)
-            return await self._save(new, "queued")
-        if new != row:
-            await self._store.save_download(new)
-            self._rows[new.id] = new
-        return new
+            return await self._rows.save(new, "queued")
+        return row if new == row else await self._rows.save(new)
 
     async def _move(self, id: str, what: str, **changes: object) -> None:
         """Change a row from inside a fetch; one that was paused or given up meanwhile stays so."""
-        async with self._writing:
-            row = self._rows.get(id)
+        async with self._rows.writing:
+            row = self._rows.with_id(id)
             if row is not None and row.state in _UNDER_WAY:
-                await self._save(msgspec.structs.replace(row, **changes), what)
-
-    async def _save(self, row: Download, what: str) -> Download:
-        await self._store.save_download(row)
-        self._rows[row.id] = row
-        self._record(row, what)
-        self._changed()
-        return row
-
-    def _record(self, row: Download, what: str) -> None:
-        because = f": {row.reason}" if row.reason else ""
-        self._journal.record(
-            f"download.{what}",
-            f"the download of {row.model} {_WORDS[what]}{because}",
-            severity=Severity.ERROR if row.state is D.FAILED else Severity.INFO,
-            download_id=row.id,
-        )
-
-    def _unshared(self, row: Download) -> tuple[ModelFile, ...]:
-        """The files of a download that no other one still wants."""
-        shared = {
-            file
-            for other in self._rows.values()
-            if other.state is not D.DONE and other.repository == row.repository
-            for file in other.files
-        }
-        return tuple(one for one in row.files if one not in shared)
-
-    def _same(self, wanted: Wanted) -> Download | None:
-        """A download of the same files that is not over."""
-        return next(
-            (
-                one
-                for one in self._rows.values()
-                if one.state is not D.DONE
-                and one.repository == wanted.repository
-                and one.revision == wanted.revision
-                and one.files == wanted.files
-            ),
-            None,
-        )
-
-    def _find(self, id: str) -> Download:
-        found = [one for one in self._rows.values() if id in (one.id, one.model)]
-        if found:
-            # Of one model the newest, and one that is not over before all that are.
-            return max(found, key=lambda one: (one.state is not D.DONE, one.created_at))
-        names = [one.id for one in self._rows.values()] + [one.model for one in self._rows.values()]
-        near = difflib.get_close_matches(id, names, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else "hydra-box models downloads"
-        raise NotFound(f"there is no download {id!r}", hint=hint, param="id")
+                await self._rows.save(msgspec.structs.replace(row, **changes), what)
 
     def _waiting_for(self, row: Download) -> tuple[str, ...]:
         return tuple(
@@ -355,14 +275,3 @@ class Downloads:
             reason=row.reason or self._transfers.waiting(row.id),
             services=self._waiting_for(row),
         )
-
-
-_WORDS = {
-    "queued": "is queued",
-    "started": "has started",
-    "paused": "is paused",
-    "done": "is done",
-    "failed": "failed",
-    "cancelled": "is cancelled",
-    "forgotten": "is forgotten",
-}
