@@ -22,9 +22,9 @@ from hydra_box.types import Scope, ServiceStatus
 from tests.waiting import eventually
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "hydra-box"
-START_TIMEOUT_SECONDS = 60.0
-STOP_TIMEOUT_SECONDS = 60.0
-DEPLOY_TIMEOUT_SECONDS = 120.0
+START_TIMEOUT_SECONDS = 120.0
+STOP_TIMEOUT_SECONDS = 120.0
+DEPLOY_TIMEOUT_SECONDS = 180.0
 
 
 class RunningBox:
@@ -93,14 +93,15 @@ class RunningBox:
     def wait_running(self, name: str) -> ServiceView:
         """The service, once all of its wanted instances are ready."""
 
-        def running() -> bool:
+        def running() -> ServiceView | None:
             view = self.client.service(name)
             assert view.status is not ServiceStatus.FAILED, f"{name} FAILED: {view.reason}"
             complete = view.ready_instances == view.desired_instances
-            return view.status is ServiceStatus.RUNNING and complete
+            return view if view.status is ServiceStatus.RUNNING and complete else None
 
-        eventually(running, DEPLOY_TIMEOUT_SECONDS, what=f"{name} is RUNNING")
-        return self.client.service(name)
+        found = eventually(running, DEPLOY_TIMEOUT_SECONDS, what=f"{name} is RUNNING")
+        assert found is not None
+        return found
 
     def key(self, name: str, *scopes: Scope) -> str:
         """A new key's secret."""

@@ -24,8 +24,6 @@ from hydra_box.types import (
     RuntimeSource,
     Scope,
     Service,
-    StoredAs,
-    StoredModel,
     User,
     WeightFormat,
 )
@@ -114,23 +112,6 @@ def a_download(id: str = "dl-0123456789ab", **changes: Any) -> Download:
         "created_at": 50.0,
     }
     return Download(**values | changes)
-
-
-def a_stored_model(name: str = "hf:someone/tiny:Q8_0", **changes: Any) -> StoredModel:
-    """A whole model in the hub's cache."""
-    values: dict[str, Any] = {
-        "id": f"mdl-{name}",
-        "name": name,
-        "stored_as": StoredAs.HUB,
-        "path": f"/cache/{name}.gguf",
-        "format": WeightFormat.GGUF,
-        "quantization": "Q8_0",
-        "repository": "someone/tiny",
-        "revision": "0" * 40,
-        "files": (ModelFile(name="tiny-Q8_0.gguf", size_bytes=1000, digest="a" * 64),),
-        "added_at": 60.0,
-    }
-    return StoredModel(**values | changes)
 
 
 def an_event(message: str = "qwen2 was deployed", **changes: Any) -> Event:

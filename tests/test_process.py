@@ -139,7 +139,7 @@ async def test_a_cancelled_waiter_does_not_end_the_waiting(tmp_path: Path) -> No
     waiter = asyncio.create_task(process.wait())
     await asyncio.sleep(0)
     waiter.cancel()
-    assert await process.stop(grace_seconds=10) == ProcessExit(signal=signal.SIGTERM)
+    assert await process.stop(grace_seconds=60) == ProcessExit(signal=signal.SIGTERM)
 
 
 async def test_when_the_leader_dies_its_children_die(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ async def test_when_the_leader_dies_its_children_die(tmp_path: Path) -> None:
     child = psutil.Process(int(await first_line(tmp_path / "log")))
     os.kill(process.pid, signal.SIGKILL)
     await process.wait()
-    await asyncio.to_thread(psutil.wait_procs, [child], timeout=10)
+    await asyncio.to_thread(psutil.wait_procs, [child], timeout=60)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
@@ -182,7 +182,7 @@ async def test_a_process_of_an_earlier_daemon_is_taken_over(tmp_path: Path) -> N
     assert process is not None
     assert (process.pid, process.created_at) == (pid, born_at(pid))
     # It is no child: how it ended is known to nobody here.
-    assert await process.stop(grace_seconds=10) == ProcessExit()
+    assert await process.stop(grace_seconds=60) == ProcessExit()
     assert process.ended
     assert list(find_leftovers(tmp_path)) == []
 

@@ -73,7 +73,7 @@ async def test_looks_at_the_same_time_come_one_after_the_other() -> None:
 async def test_first_watcher_does_not_wait_for_the_next_period() -> None:
     async with running(NEVER_SECONDS) as sampler:
         for _ in range(2):
-            async with asyncio.timeout(30), aclosing(sampler.subscribe()) as live:
+            async with asyncio.timeout(90), aclosing(sampler.subscribe()) as live:
                 await anext(live)
                 await asyncio.sleep(0)
 

@@ -9,11 +9,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 INTERVAL_SECONDS = 0.05
+PATIENCE_SECONDS = 90.0
+"""Of a machine that is busy, or stands still for a while; who need not wait does not."""
 
 
 def eventually(
     condition: Callable[[], T],
-    timeout: float = 30.0,
+    timeout: float = PATIENCE_SECONDS,
     *,
     what: str = "the condition",
     ignoring: tuple[type[Exception], ...] = (),

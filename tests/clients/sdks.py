@@ -25,7 +25,7 @@ NODE = NODE_HOME / "bin" / "node"
 NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 INSTALL_TIMEOUT_SECONDS = 240
-PROGRAM_TIMEOUT_SECONDS = 60
+PROGRAM_TIMEOUT_SECONDS = 180
 
 
 @dataclass(frozen=True)

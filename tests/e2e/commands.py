@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.boxes import PROGRAM, RunningBox
 
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 180
 
 
 def run(box: RunningBox, *arguments: str) -> subprocess.CompletedProcess[str]:

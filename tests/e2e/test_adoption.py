@@ -9,7 +9,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -29,14 +28,6 @@ from tests.fakes.engine import behave, install_as_built
 from tests.waiting import eventually
 
 S = InstanceState
-
-
-@pytest.fixture(autouse=True)
-def nothing_left(home: Path, start_box: StartBox) -> Iterator[None]:
-    """What a failed test has orphaned."""
-    yield
-    for one in find_leftovers(home):
-        one.kill()
 
 
 def kill(box: RunningBox) -> None:
@@ -177,12 +168,16 @@ def test_one_that_loads_goes_on_loading(home: Path, start_box: StartBox) -> None
     model = Path(shutil.copy(DEMO_MODEL, home.parent / "slow.gguf"))
     box = start_box()
     box.wait_verified()
-    behave(model, "--load-delay", "8")
+    may_load = home.parent / "may-load"
+    behave(model, "--load-until", str(may_load))
     box.client.deploy(DeployRequest(model=str(model), name="kept"))
     eventually(lambda: pids(box.client.service("kept")), what="its engine is started")
     loading = box.client.service("kept")
     kill(box)
     again = start_box()
+    (adopted,) = again.client.service("kept").instances
+    assert adopted.state is S.STARTING
+    may_load.touch()
     served = again.wait_running("kept")
     assert pids(served) == pids(loading) == alive(again)
     assert [starts(again, one) for one in served.instances] == [1]

@@ -184,7 +184,8 @@ def test_requests_are_told_to_wait_while_a_model_loads(
     box = start_box()
     box.wait_verified()
     model = write_tiny_gguf(tmp_path / "model.gguf")
-    engine.behave(model, "--load-delay", "4")
+    may_load = tmp_path / "may-load"
+    engine.behave(model, "--load-until", str(may_load))
     view = box.client.deploy(DeployRequest(model=str(model), name="slow"))
     key = box.key("k", Scope.INFERENCE)
     response = httpx.post(
@@ -194,6 +195,7 @@ def test_requests_are_told_to_wait_while_a_model_loads(
     )
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) > 0
+    may_load.touch()
     assert restarts(box.wait_running("slow")) == 0
 
 

@@ -20,6 +20,7 @@ from tests.e2e import hubs
 from tests.e2e.commands import run, run_json
 from tests.e2e.rollouts import attention, lost, offer_broken, pids, told, wait_told
 from tests.e2e.streams import chat, leave, open_stream, read_whole
+from tests.fakes.engine import behave, install_as_built
 from tests.fakes.hub import FakeHub
 from tests.faults.load import Load
 from tests.models.tiny_gguf import write_tiny_gguf
@@ -153,6 +154,36 @@ def test_it_goes_back_also_after_the_daemon_was_killed(start_box: StartBox, tmp_
     after = again.wait_running("killed")
     assert (after.quantization, after.rollout) == ("Q8_0", None)
     assert answers(again, again.key("k", Scope.INFERENCE), after)
+
+
+def test_an_edit_that_dies_of_what_it_is_asked_goes_back(
+    start_box: StartBox, home: Path, tmp_path: Path
+) -> None:
+    install_as_built(home / "engines")
+    home.chmod(0o700)
+    box = start_box()
+    box.wait_verified()
+    model = tmp_path / "model.gguf"
+    model.write_bytes(DEMO_MODEL.read_bytes())
+    first = deploy(box, "dies", model=str(model))
+    box.client.edit("dies", EditRequest(context_length=256))
+    (once,) = replaced(box, first).instances
+    assert once.pid is not None
+    # One death may have any reason.
+    psutil.Process(once.pid).kill()
+    eventually(lambda: box.client.service("dies").instances[0].restarts, what="it starts again")
+    second = box.wait_running("dies")
+    assert (second.context_length, told(box, "service.rolled_back")) == (256, [])
+
+    # It gets ready, and dies of the first request, each time.
+    behave(model, "--crash-after", "1")
+    box.client.edit("dies", EditRequest(context_length=1024))
+    with Load(box.url, first.access_name, box.key("k", Scope.INFERENCE)):
+        assert "SIGKILL" in wait_told(box, "service.rolled_back")
+    behave(model)
+    after = box.wait_running("dies")
+    # What served last for a while, and not what was tried in between.
+    assert (after.context_length, option_of(after, "--ctx-size")) == (512, {"1024"})
 
 
 def test_an_owner_who_edits_again_is_not_overruled(start_box: StartBox, tmp_path: Path) -> None:
@@ -296,15 +327,18 @@ def test_weights_on_the_hub_are_fetched_before(
         assert [one.endswith("tiny-F32.gguf") for one in option_of(after, "--model")] == [True]
 
 
+@pytest.mark.parametrize("model", [f"hf:{hubs.GGUF}", "small"])
 def test_another_revision_of_the_model(
-    start_box: StartBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start_box: StartBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     with FakeHub(tmp_path / "hub") as hub:
         hubs.fill(hub)
         for name, value in hubs.environ(hub, tmp_path / "cache").items():
             monkeypatch.setenv(name, value)
         box = start_box()
-        before = deploy(box, "newer", model=f"hf:{hubs.GGUF}", quantization="Q8_0")
+        entry = f'[[models.small.gguf]]\nrepo = "{hubs.GGUF}"\n'
+        (box.home / "models.toml").write_text(entry)
+        before = deploy(box, "newer", model=model, quantization="Q8_0")
         newest = EditRequest(revision="main")
         assert pids(box.client.edit("newer", newest)) == pids(before)
         (hub.repository(hubs.GGUF) / "README.md").write_text("# Tiny, of another day\n")

@@ -69,6 +69,33 @@ def test_with_two_instances_one_serves_while_the_other_is_replaced(one_gpu: OneG
     assert {one.device for one in after.instances} == {one.device for one in before.instances}
 
 
+def test_the_last_of_two_ends_for_what_others_took_only_when_that_is_allowed(
+    one_gpu: OneGpu,
+) -> None:
+    box, client = one_gpu.box, one_gpu.box.client
+    before = one_gpu.deploy(2)
+    first, last = (one.pid for one in before.instances)
+    assert first is not None
+
+    def says_what_to_do() -> bool:
+        rollout = client.service("tight").rollout or ""
+        return "hydra-box edit tight --allow-downtime" in rollout
+
+    def new_serves() -> bool:
+        view = client.service("tight")
+        return view.ready_instances == 1 and last not in pids(view)
+
+    with one_gpu.fill(before) as driver:
+        driver.take_what_ends(first)
+        client.edit("tight", EditRequest(concurrency=3))
+        eventually(says_what_to_do, what="the new one waits, and it is told what to do")
+        assert last in pids(client.service("tight"))
+        client.edit("tight", EditRequest(allow_downtime=True))
+        eventually(new_serves, 60, what="the last has made room for a new one")
+    one_gpu.release()
+    assert not pids(before) & pids(box.wait_running("tight"))
+
+
 def test_downtime_may_be_allowed_while_the_edit_is_under_way(
     one_gpu: OneGpu, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -15,7 +16,13 @@ import psutil
 import pytest
 
 from hydra_box.catalog import DEMO_MODEL
-from hydra_box.messages import DeployRequest, EditRequest, ScaleRequest, ServiceView
+from hydra_box.messages import (
+    DeployRequest,
+    EditRequest,
+    ScaleRequest,
+    ServiceView,
+    UsageFormat,
+)
 from hydra_box.types import InstanceState, Scope, ServiceStatus
 from tests.boxes import RunningBox
 from tests.conftest import StartBox
@@ -25,6 +32,8 @@ from tests.fakes.engine import behave, install_as_built
 from tests.waiting import eventually
 
 IDLE_SECONDS = 1.0
+LONG_SECONDS = 3600.0
+"""Nothing falls asleep in that time while a test looks at it."""
 AT_ONCE = 20
 
 T = TypeVar("T")
@@ -37,15 +46,23 @@ async def until(condition: Callable[[], T], what: str) -> T:
 class Drowsy:
     """A box with a service that sleeps soon, and a client of it."""
 
-    def __init__(self, box: RunningBox, **request: Any) -> None:
+    def __init__(
+        self, box: RunningBox, *, model: str = "demo", sleeps_after: float = IDLE_SECONDS
+    ) -> None:
         self.box = box
-        wanted: dict[str, Any] = {
-            "model": "demo",
-            "name": "drowsy",
-            "idle_timeout_seconds": IDLE_SECONDS,
-        }
-        self.view = box.deploy(DeployRequest(**wanted | request))
+        self.view = box.deploy(DeployRequest(model=model, name="drowsy"))
         self.key = box.key("k", Scope.INFERENCE)
+        # Not before it was seen awake: it may be asleep before a busy machine looks again.
+        self.sleep_after(sleeps_after)
+
+    def sleep_after(self, seconds: float) -> None:
+        """Have it sleep once nobody has called it for so long; that wakes nobody."""
+        self.box.client.edit("drowsy", EditRequest(idle_timeout_seconds=seconds))
+
+    async def falls_asleep(self) -> None:
+        """Wait until it is asleep; who wakes it then has it awake for the rest of the test."""
+        await until(self.asleep, "it is asleep")
+        await asyncio.to_thread(self.sleep_after, LONG_SECONDS)
 
     @property
     def now(self) -> ServiceView:
@@ -58,6 +75,11 @@ class Drowsy:
     def events(self, kind: str) -> int:
         """How many of a kind are stored; they are a moment after they happen."""
         return sum(one.kind == kind for one in self.box.client.recent_events(limit=500))
+
+    def ended_at(self, request_id: str) -> float:
+        """When a request was over, by the books."""
+        told = json.loads("".join(self.box.client.usage_requests(UsageFormat.JSON)))
+        return next(float(one["at"]) for one in told["rows"] if one["id"] == request_id)
 
     async def happened(self, kind: str, times: int) -> None:
         await until(lambda: self.events(kind) >= times, f"{kind} is told")
@@ -82,7 +104,7 @@ class Drowsy:
 async def test_asleep_it_takes_nothing_and_one_of_many_requests_wakes_it(
     start_box: StartBox,
 ) -> None:
-    drowsy = await asyncio.to_thread(Drowsy, start_box(), idle_timeout_seconds=2.0)
+    drowsy = await asyncio.to_thread(Drowsy, start_box(), sleeps_after=2.0)
     (pid,) = [one.pid for one in drowsy.view.instances]
     await until(drowsy.asleep, "it is asleep")
     assert pid is not None
@@ -93,6 +115,7 @@ async def test_asleep_it_takes_nothing_and_one_of_many_requests_wakes_it(
     assert drowsy.box.client.status().attention == ()
     await drowsy.happened("service.asleep", 1)
 
+    await drowsy.falls_asleep()
     answers = await asyncio.gather(*(drowsy.ask() for _ in range(AT_ONCE)))
     assert [status for status, _, _ in answers] == [200] * AT_ONCE
     await drowsy.happened("service.waking", 1)
@@ -105,7 +128,7 @@ async def test_who_does_not_want_to_wait_is_told_and_it_wakes_all_the_same(
     start_box: StartBox,
 ) -> None:
     drowsy = await asyncio.to_thread(Drowsy, start_box())
-    await until(drowsy.asleep, "it is asleep")
+    await drowsy.falls_asleep()
     status, headers, body = await drowsy.ask(prefer="wait=0")
     assert status == 503
     assert int(headers["retry-after"]) >= 1
@@ -121,21 +144,27 @@ async def test_a_stream_that_is_longer_than_the_timeout_keeps_it_awake(
     home: Path, start_box: StartBox
 ) -> None:
     install_fake(home, "--chunks", "40", "--chunk-delay", "0.05")
-    drowsy = await asyncio.to_thread(Drowsy, start_box())
-    status, _, body = await drowsy.ask(stream=True)
+    drowsy = await asyncio.to_thread(Drowsy, start_box(), sleeps_after=LONG_SECONDS)
+    streaming = asyncio.create_task(drowsy.ask(stream=True))
+    await until(lambda: drowsy.now.stats.requests_in_flight, "it streams")
+    await asyncio.to_thread(drowsy.sleep_after, IDLE_SECONDS)
+    status, headers, body = await streaming
     assert status == 200
     assert b"data: [DONE]" in body
-    assert drowsy.events("service.asleep") == 0
     await until(drowsy.asleep, "it is asleep")
+    await drowsy.happened("service.asleep", 1)
+    (asleep,) = [one for one in drowsy.box.client.recent_events() if one.kind == "service.asleep"]
+    assert asleep.at >= drowsy.ended_at(headers["x-request-id"])
 
 
 async def test_an_engine_that_is_killed_while_it_wakes_is_waited_for(
     home: Path, start_box: StartBox
 ) -> None:
-    drowsy = await slow_to_wake(home, start_box)
+    drowsy, may_load = await slow_to_wake(home, start_box)
     waiting = [asyncio.create_task(drowsy.ask()) for _ in range(3)]
     pid = await until(lambda: starting_pid(drowsy), "it is starting")
     os.kill(pid, signal.SIGKILL)
+    may_load.touch()
     assert [status for status, _, _ in await asyncio.gather(*waiting)] == [200] * 3
     await drowsy.happened("service.waking", 1)
     await drowsy.happened("instance.exited", 1)
@@ -144,7 +173,7 @@ async def test_an_engine_that_is_killed_while_it_wakes_is_waited_for(
 async def test_a_service_that_is_stopped_while_it_wakes_answers_so(
     home: Path, start_box: StartBox
 ) -> None:
-    drowsy = await slow_to_wake(home, start_box)
+    drowsy, may_load = await slow_to_wake(home, start_box)
     waiting = [asyncio.create_task(drowsy.ask()) for _ in range(3)]
     await until(lambda: starting_pid(drowsy), "it is starting")
     await asyncio.to_thread(drowsy.box.client.stop, "drowsy")
@@ -154,12 +183,13 @@ async def test_a_service_that_is_stopped_while_it_wakes_answers_so(
     await until(lambda: not drowsy.now.instances, "nothing of it is left")
     assert not drowsy.now.asleep
     # Who starts it wants it awake.
+    may_load.touch()
     await asyncio.to_thread(drowsy.box.client.start, "drowsy")
     await asyncio.to_thread(drowsy.box.wait_running, "drowsy")
 
 
 async def test_the_daemon_stops_while_it_wakes(home: Path, start_box: StartBox) -> None:
-    drowsy = await slow_to_wake(home, start_box, drain_timeout_seconds=1)
+    drowsy, _ = await slow_to_wake(home, start_box, drain_timeout_seconds=1)
     waiting = asyncio.create_task(drowsy.ask())
     await until(lambda: starting_pid(drowsy), "it is starting")
     assert await asyncio.to_thread(drowsy.box.stop) == 0
@@ -168,12 +198,15 @@ async def test_the_daemon_stops_while_it_wakes(home: Path, start_box: StartBox) 
     assert b"the daemon is stopping" in body
 
 
-async def slow_to_wake(home: Path, start_box: StartBox, **settings: object) -> Drowsy:
-    """A box whose engine needs a moment to load, with a service that is asleep."""
-    install_fake(home, "--load-delay", "1")
+async def slow_to_wake(home: Path, start_box: StartBox, **settings: object) -> tuple[Drowsy, Path]:
+    """A box with a service that is asleep, whose engine loads until there is a file."""
+    may_load = home.parent / "may-load"
+    may_load.touch()
+    install_fake(home, "--load-until", str(may_load))
     drowsy = await asyncio.to_thread(Drowsy, start_box(**settings))
-    await until(drowsy.asleep, "it is asleep")
-    return drowsy
+    await drowsy.falls_asleep()
+    may_load.unlink()
+    return drowsy, may_load
 
 
 def install_fake(home: Path, *behaviour: str) -> None:
@@ -240,7 +273,7 @@ async def test_after_a_restart_of_the_daemon_it_sleeps_on_until_it_is_called(
 
 
 def test_one_that_was_called_lately_is_awake_after_a_restart(start_box: StartBox) -> None:
-    drowsy = Drowsy(start_box(), idle_timeout_seconds=3600.0)
+    drowsy = Drowsy(start_box(), sleeps_after=LONG_SECONDS)
     assert drowsy.box.stop() == 0
     view = start_box().wait_running("drowsy")
     assert not view.asleep
@@ -287,7 +320,7 @@ async def test_a_wake_that_fails_for_good_is_told_to_who_waits(
     install_fake(home)
     model = Path(shutil.copy(DEMO_MODEL, home.parent / "copy.gguf"))
     drowsy = await asyncio.to_thread(Drowsy, start_box(), model=str(model))
-    await until(drowsy.asleep, "it is asleep")
+    await drowsy.falls_asleep()
     behave(model, "--exit-at-once", "3")
     status, _, body = await drowsy.ask()
     assert status == 503

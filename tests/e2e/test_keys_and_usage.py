@@ -73,9 +73,10 @@ def test_a_key_for_other_models_and_the_owners_own_calls(box: DemoBox) -> None:
     )
     key = box.running.client.create_key(request).key
     refused = ask(box.running, model, key)
-    assert refused.status_code == 403
-    assert "it is for public/*" in refused.json()["error"]["message"]
-    assert used(box.running, "e2e-other") == []
+    assert refused.status_code == 404
+    assert "the key 'e2e-other' may call" in refused.json()["error"]["message"]
+    (told,) = used(box.running, "e2e-other")
+    assert (told.requests, told.refused_requests, told.prompt_tokens) == (1, 1, 0)
 
     def by_the_owner() -> int:
         return sum(row.requests for row in used(box.running, "(owner)"))

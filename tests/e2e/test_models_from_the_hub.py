@@ -117,7 +117,7 @@ def test_a_download_is_paused_resumed_and_cancelled(
     size = hubs.add_big(hub).stat().st_size
     for name, value in hubs.environ(hub, cache).items():
         monkeypatch.setenv(name, value)
-    box = start_box(download_limit_bytes_per_second=20_000_000)
+    box = start_box(download_limit_bytes_per_second=4_000_000)
     model = f"hf:{hubs.BIG}:F32"
     client = box.client
     id = client.pull(PullRequest(model=model)).id
@@ -152,7 +152,7 @@ def test_a_deleted_service_leaves_its_download_paused(
     hubs.add_big(hub)
     for name, value in hubs.environ(hub, cache).items():
         monkeypatch.setenv(name, value)
-    box = start_box(download_limit_bytes_per_second=5_000_000)
+    box = start_box(download_limit_bytes_per_second=2_000_000)
     request = DeployRequest(model=f"hf:{hubs.BIG}:F32", name="big", context_length=256)
     download = box.client.deploy(request).download
     assert download is not None

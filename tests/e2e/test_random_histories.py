@@ -94,7 +94,7 @@ def test_a_box_settles_after_any_history(
     for _ in range(STEPS):
         history.step()
     told = f"after {history.steps}"
-    eventually(lambda: all(settled(one) for one in box.client.services()), 90, what=told)
+    eventually(lambda: all(settled(one) for one in box.client.services()), 180, what=told)
     pids = {one.pid for view in box.client.services() for one in view.instances}
     assert {one.pid for one in find_leftovers(box.home)} == pids, told
 

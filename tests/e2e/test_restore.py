@@ -114,7 +114,8 @@ async def test_who_waits_is_told_how_many_come_before(home: Path, start_box: Sta
     box = await asyncio.to_thread(fake_box, home, start_box)
     key = box.key("k", Scope.INFERENCE)
     pull_the_plug(box)
-    behave(home.parent / "first.gguf", "--load-delay", "4")
+    may_load = home.parent / "may-load"
+    behave(home.parent / "first.gguf", "--load-until", str(may_load))
 
     again = start_box(load_parallelism=1)
     await asyncio.to_thread(
@@ -132,6 +133,7 @@ async def test_who_waits_is_told_how_many_come_before(home: Path, start_box: Sta
     shown = run(again, "status").stdout
     assert "1 engine before it, ready in about" in shown
     assert "priority 89" in shown
+    may_load.touch()
     await asyncio.to_thread(again.wait_running, "second")
     assert again.client.service("first").status is ServiceStatus.RUNNING
 

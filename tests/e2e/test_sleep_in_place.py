@@ -11,6 +11,7 @@ from typing import TypeVar
 import psutil
 import pytest
 
+from hydra_box.engines.vllm_sleep import VllmSleep
 from hydra_box.messages import DeployRequest, EditRequest, InstanceView
 from hydra_box.types import EngineName, InstanceState, Scope, ServiceStatus
 from tests.boxes import RunningBox
@@ -25,6 +26,9 @@ S = InstanceState
 T = TypeVar("T")
 
 TOTAL_MIB = 24_564
+IDLE_SECONDS = 1.0
+LONG_SECONDS = 3600.0
+"""Nothing falls asleep in that time while a test looks at it."""
 
 
 async def until(condition: Callable[[], T], what: str) -> T:
@@ -33,12 +37,16 @@ async def until(condition: Callable[[], T], what: str) -> T:
 
 @dataclass
 class Sleeper:
-    """A box with one GPU, and a service on vLLM that sleeps after a second."""
+    """A box with one GPU, and a service on vLLM that sleeps soon."""
 
     box: RunningBox
     nvml: FakeNvml
-    key: str
-    model: str
+    key: str = ""
+    model: str = ""
+
+    def next_daemon(self) -> None:
+        """Start another one where the last was killed."""
+        self.box = RunningBox(self.box.home, self.nvml.environ)
 
     @property
     def uuid(self) -> str:
@@ -59,11 +67,26 @@ class Sleeper:
         assert view is not None
         return view
 
+    def sleep_after(self, seconds: float) -> None:
+        """Have it sleep once nobody has called it for so long; that wakes nobody."""
+        self.box.client.edit("sleeper", EditRequest(idle_timeout_seconds=seconds))
+
+    async def falls_asleep(self) -> InstanceView:
+        """Its instance, asleep; who wakes it then has it awake for the rest of the test."""
+        await asyncio.to_thread(self.sleep_after, IDLE_SECONDS)
+        asleep = await self.state(S.ASLEEP)
+        await asyncio.to_thread(self.sleep_after, LONG_SECONDS)
+        return asleep
+
     async def ask(self) -> tuple[int, bytes]:
         return await read_whole(self.box.url, self.key, chat(self.model, max_tokens=5))
 
     def told(self, kind: str) -> list[str]:
         return [one.message for one in self.box.client.recent_events() if one.kind == kind]
+
+    async def heard(self, kind: str) -> list[str]:
+        """What was told, once something is stored; that is a moment after it happens."""
+        return await until(lambda: self.told(kind), f"{kind} is told")
 
 
 Start = Callable[..., Sleeper]
@@ -71,7 +94,7 @@ Start = Callable[..., Sleeper]
 
 @pytest.fixture
 async def start(home: Path, tmp_path: Path) -> AsyncIterator[Start]:
-    boxes: list[RunningBox] = []
+    sleepers: list[Sleeper] = []
 
     def make(*behaviour: str) -> Sleeper:
         card = gpu("NVIDIA GeForce RTX 4090", TOTAL_MIB, (8, 9))
@@ -79,24 +102,30 @@ async def start(home: Path, tmp_path: Path) -> AsyncIterator[Start]:
         (home / "engines").mkdir(mode=0o700, parents=True)
         home.chmod(0o700)
         install_as_built(home / "engines", *behaviour, accelerator="cuda")
-        boxes.append(RunningBox(home, nvml.environ))
-        boxes[0].wait_verified()
-        view = boxes[0].deploy(
-            DeployRequest(
-                model="demo", name="sleeper", engine=EngineName.VLLM, idle_timeout_seconds=1
-            )
+        box = RunningBox(home, nvml.environ)
+        sleepers.append(Sleeper(box, nvml))
+        box.wait_verified()
+        # Only who may ever sleep is started so that it can.
+        request = DeployRequest(
+            model="demo",
+            name="sleeper",
+            engine=EngineName.VLLM,
+            idle_timeout_seconds=LONG_SECONDS,
         )
-        key = boxes[0].key("k", Scope.INFERENCE)
-        return Sleeper(boxes[0], nvml, key, view.access_name)
+        view = box.deploy(request)
+        sleepers[0].key, sleepers[0].model = box.key("k", Scope.INFERENCE), view.access_name
+        return sleepers[0]
 
     yield make
-    for box in boxes:
-        assert await asyncio.to_thread(box.stop) == 0
+    for one in sleepers:
+        code = await asyncio.to_thread(one.box.stop)
+        one.box.end_orphans()
+        assert code == 0
 
 
 async def test_its_process_stays_and_gives_the_gpu_back(start: Start) -> None:
     sleeper = await asyncio.to_thread(start)
-    asleep = await sleeper.state(S.ASLEEP)
+    asleep = await sleeper.falls_asleep()
     view = sleeper.box.client.service("sleeper")
     assert (view.status, view.asleep, view.ready_instances) == (ServiceStatus.RUNNING, True, 0)
     assert view.reason is None
@@ -107,16 +136,16 @@ async def test_its_process_stays_and_gives_the_gpu_back(start: Start) -> None:
     assert [status for status, _ in answers] == [200] * 10
     awake = await sleeper.state(S.READY)
     assert (awake.id, awake.pid, awake.restarts) == (asleep.id, asleep.pid, 0)
-    assert len(sleeper.told("service.waking")) == 1
+    assert len(await sleeper.heard("service.waking")) == 1
     assert sleeper.told("instance.sleepless") == []
     # And again: each time it is the same process.
-    assert (await sleeper.state(S.ASLEEP)).pid == asleep.pid
+    assert (await sleeper.falls_asleep()).pid == asleep.pid
     assert (await sleeper.ask())[0] == 200
 
 
 async def test_the_next_daemon_lets_it_sleep_on_and_can_wake_it(start: Start) -> None:
     sleeper = await asyncio.to_thread(start)
-    asleep = await sleeper.state(S.ASLEEP)
+    asleep = await sleeper.falls_asleep()
     done = await asyncio.to_thread(run_json, sleeper.box, "restart", "--wait")
     assert done["engine_pids"] == [asleep.pid]
     view = sleeper.box.client.service("sleeper")
@@ -126,9 +155,26 @@ async def test_the_next_daemon_lets_it_sleep_on_and_can_wake_it(start: Start) ->
     assert (await sleeper.state(S.READY)).pid == asleep.pid
 
 
+async def test_the_next_daemon_has_one_sleep_that_was_never_told(start: Start) -> None:
+    sleeper = await asyncio.to_thread(start)
+    asleep = await sleeper.falls_asleep()
+    sleeper.box.process.kill()
+    await asyncio.to_thread(sleeper.box.stop)
+    # As it is when its daemon is killed between the row and the call.
+    socket_path = sleeper.box.paths.instance_socket(asleep.id)
+    await VllmSleep().wake(socket_path)
+    await asyncio.to_thread(sleeper.next_daemon)
+    await until(lambda: asyncio.run(VllmSleep().sleeps(socket_path)), "its engine sleeps")
+    (adopted,) = sleeper.instances
+    assert (adopted.pid, adopted.state) == (asleep.pid, S.ASLEEP)
+    assert (await sleeper.ask())[0] == 200
+    assert (await sleeper.state(S.READY)).pid == asleep.pid
+    assert sleeper.told("instance.sleepless") == []
+
+
 async def test_when_others_have_taken_its_memory_it_says_so_and_tries_on(start: Start) -> None:
     sleeper = await asyncio.to_thread(start)
-    asleep = await sleeper.state(S.ASLEEP)
+    asleep = await sleeper.falls_asleep()
     assert asleep.pid is not None
     taken = (1, (TOTAL_MIB - 1200) * MIB)
     sleeper.nvml.hold(sleeper.uuid, taken)
@@ -138,7 +184,10 @@ async def test_when_others_have_taken_its_memory_it_says_so_and_tries_on(start: 
     waits = await sleeper.state(S.BACKOFF)
     assert waits.id != asleep.id
     assert not psutil.pid_exists(asleep.pid)
-    assert "others have taken the memory that it gave back" in sleeper.told("instance.sleepless")[0]
+    assert (
+        "others have taken the memory that it gave back"
+        in (await sleeper.heard("instance.sleepless"))[0]
+    )
     sleeper.nvml.hold(sleeper.uuid)
     await asyncio.to_thread(sleeper.box.wait_running, "sleeper")
     assert (await sleeper.ask())[0] == 200
@@ -150,16 +199,18 @@ async def test_one_that_cannot_sleep_or_wake_is_stopped_and_started(
 ) -> None:
     sleeper = await asyncio.to_thread(start, *fault)
     (first,) = sleeper.instances
+    await asyncio.to_thread(sleeper.sleep_after, IDLE_SECONDS)
     await until(lambda: sleeper.box.client.service("sleeper").asleep, "it is asleep")
+    await asyncio.to_thread(sleeper.sleep_after, LONG_SECONDS)
     status, body = await sleeper.ask()
     assert status == 200, body
     assert (await sleeper.state(S.READY)).pid != first.pid
-    assert "the engine answered 500" in sleeper.told("instance.sleepless")[0]
+    assert "the engine answered 500" in (await sleeper.heard("instance.sleepless"))[0]
 
 
 async def test_one_that_is_woken_while_it_fails_to_sleep_is_started_anew(start: Start) -> None:
-    sleeper = await asyncio.to_thread(start, "--sleep-delay", "0.5", "--sleep-error", "500")
-    asleep = await sleeper.state(S.ASLEEP)
+    sleeper = await asyncio.to_thread(start, "--sleep-delay", "3", "--sleep-error", "500")
+    asleep = await sleeper.falls_asleep()
     status, body = await sleeper.ask()
     assert status == 200, body
     assert (await sleeper.state(S.READY)).pid != asleep.pid
@@ -167,7 +218,7 @@ async def test_one_that_is_woken_while_it_fails_to_sleep_is_started_anew(start: 
 
 async def test_one_that_dies_in_its_sleep_is_started_anew(start: Start) -> None:
     sleeper = await asyncio.to_thread(start)
-    asleep = await sleeper.state(S.ASLEEP)
+    asleep = await sleeper.falls_asleep()
     assert asleep.pid is not None
     psutil.Process(asleep.pid).kill()
     await until(lambda: not sleeper.instances, "nothing of it is left")
@@ -180,13 +231,13 @@ async def test_one_that_dies_in_its_sleep_is_started_anew(start: Start) -> None:
 async def test_what_it_cannot_wake_as_is_not_kept(start: Start) -> None:
     sleeper = await asyncio.to_thread(start)
     client = sleeper.box.client
-    asleep = await sleeper.state(S.ASLEEP)
+    asleep = await sleeper.falls_asleep()
     await asyncio.to_thread(client.edit, "sleeper", EditRequest(context_length=256))
     await until(lambda: not sleeper.instances, "its process is gone")
     assert client.service("sleeper").asleep
     assert (await sleeper.ask())[0] == 200
     assert (await sleeper.state(S.READY)).id != asleep.id
     # Stopped in its sleep, nothing is left either.
-    await sleeper.state(S.ASLEEP)
+    await sleeper.falls_asleep()
     await asyncio.to_thread(client.stop, "sleeper")
     await until(lambda: not sleeper.instances, "its process is gone")

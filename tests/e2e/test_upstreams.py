@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -31,10 +31,9 @@ class Remote:
     """Another box, at a port of its own, that may be killed and come back."""
 
     def __init__(self, home: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
         self.home = home
-        self.box = self.start()
+        self.box = RunningBox(home, {})
+        self.port = urlsplit(self.box.url).port or 0
         self.box.deploy(DeployRequest(model="demo", name="small", public=True))
         self.key = self.box.key("from-the-first", Scope.INFERENCE)
 
@@ -139,6 +138,7 @@ def test_it_is_served_and_metered(start_box: StartBox, remotes: tuple[Remote, Re
     )
     assert (service["status"], service["engine"]) == ("RUNNING", "upstream")
     assert service["upstreams"][0]["healthy"] is True
+    assert service["context_length"] == service["upstreams"][0]["context_length"] > 0
     key = first.key("app", Scope.INFERENCE)
 
     whole = ask(first, key).json()

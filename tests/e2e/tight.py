@@ -28,12 +28,18 @@ class Driver:
     def __init__(self, box: RunningBox, nvml: FakeNvml, uuid: str, each: int, others: int) -> None:
         self._box, self._nvml, self._uuid = box, nvml, uuid
         self._each, self._others = each, others
+        self._watched: int | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="driver")
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Driver:
         self._look()
         self._thread.start()
+        return self
+
+    def take_what_ends(self, pid: int) -> None:
+        """Have others take what this engine holds, the moment that it ends."""
+        self._watched = pid
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
@@ -46,7 +52,8 @@ class Driver:
     def _look(self) -> None:
         engines = pids(self._box.client.service("tight")) - {None}
         held = [(pid, self._each) for pid in engines if pid and psutil.pid_exists(pid)]
-        self._nvml.hold(self._uuid, *held, (1, self._others))
+        taken = self._each if self._watched and self._watched not in engines else 0
+        self._nvml.hold(self._uuid, *held, (1, self._others + taken))
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,11 @@ class OneGpu:
             model="demo", name="tight", instances=instances, context_length=512, concurrency=2
         )
         return self.box.deploy(request)
+
+    def release(self) -> None:
+        """Let nobody hold anything of the GPU any more."""
+        (card,) = self.box.client.machine().gpus
+        self.nvml.hold(card.uuid)
 
     def fill(self, view: ServiceView) -> Driver:
         """Let others hold so much that beside the instances half of what one needs is free."""

@@ -17,6 +17,7 @@ from tests.faults.rows import row_of, suffer
 from tests.waiting import eventually
 
 LESSER = "lesser"
+INSTANCES = 3
 
 
 def pull_the_plug(patient: Patient) -> None:
@@ -39,15 +40,17 @@ def test_everything_comes_back_after_a_reboot_the_important_first(
     orders: list[list[str]] = []
 
     def reboot() -> Callable[[], bool]:
+        seen = patient.box.client.recent_events(limit=1)[-1].id
         pull_the_plug(patient)
         patient.start_daemon()
-        seen = patient.box.client.recent_events(limit=1)[-1].id
 
         def whole() -> bool:
             if not all(is_whole(one) for one in patient.box.client.services()):
                 return False
             events = patient.box.client.recent_events(limit=1000)
             ready = [one for one in events if one.kind == "instance.ready" and one.id > seen]
+            if len(ready) < INSTANCES:
+                return False  # An event is stored a moment after it is true.
             orders.append([str(one.service_name) for one in ready])
             return True
 

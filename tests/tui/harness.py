@@ -21,7 +21,7 @@ T = TypeVar("T")
 SMALL = (80, 24)
 LARGE = (140, 40)
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 90.0
 
 
 class Driven:

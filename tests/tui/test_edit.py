@@ -90,6 +90,30 @@ async def test_the_present_device_is_shown_and_can_be_left(
     box.running.wait_running(service.name)
 
 
+async def test_its_priority_changes_and_no_instance_is_replaced(
+    open_console: OpenConsole, box: DemoBox, service: ServiceView
+) -> None:
+    client = box.running.client
+    async with open_console() as it:
+        await open_edit(it, service)
+        it.screen.query_one("#priority").focus()
+        await retype(it, "70")
+        await it.sees("for this no instance is replaced", "enter or F5")
+        await it.press("f5")
+        await it.until(lambda: client.service(service.id).priority == 70, what="it comes earlier")
+    assert client.service(service.id).instances[0].id == service.instances[0].id
+
+
+async def test_what_has_no_revisions_says_so_at_that_field(
+    open_console: OpenConsole, service: ServiceView
+) -> None:
+    async with open_console() as it:
+        await open_edit(it, service)
+        it.screen.query_one("#revision").focus()
+        await it.type("main")
+        await it.sees("Revision: demo has no revisions", "once that is put right")
+
+
 async def test_nothing_changed_changes_nothing(
     open_console: OpenConsole, box: DemoBox, service: ServiceView
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -138,8 +139,10 @@ async def test_space_wakes_what_sleeps(
             lambda: any("sleeper wakes" in one.message for one in it.console._notifications),
             what="it was told that it wakes",
         )
-    kinds = [event.kind for event in client.recent_events(service=sleeper.id)]
-    assert "service.waking" in kinds
+        told = partial(client.recent_events, service=sleeper.id)
+        await it.until(
+            lambda: "service.waking" in [one.kind for one in told()], what="the event is stored"
+        )
     assert client.service(sleeper.id).status is not ServiceStatus.STOPPED
 
 

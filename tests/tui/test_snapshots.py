@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from textual.app import App
 from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
 
 from hydra_box.cli.console import Way
 from hydra_box.client import Client
@@ -24,6 +26,7 @@ from tui.console import Console
 from tui.notebook import Notebook
 from tui.palette import CONTRAST, LIGHT
 from tui.screens.deployment import DeploymentScreen
+from tui.widgets.log_view import LogView
 
 _OUTSIDE = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 """A picture needs nothing from elsewhere: any monospaced font will do."""
@@ -109,16 +112,33 @@ def after(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
     return press
 
 
+ENDLESS = ("feed", "log")
+
+
 async def settle(pilot: Pilot[None]) -> None:
-    """Until nothing is under way but what never ends: feed, logs."""
-    endless = ("feed", "log", "_feed")
-    async with asyncio.timeout(30):
+    """Until nothing is under way, and what never ends has told all that there is."""
+    async with asyncio.timeout(90):
         while True:
             await pilot.pause(0.05)
-            workers = [one for one in pilot.app.workers if one.group not in endless]
-            if all(one.is_finished for one in workers):
+            workers = [one for one in pilot.app.workers if not one.is_finished]
+            if {one.group for one in workers} <= {*ENDLESS} and has_told_all(pilot.app):
                 break
+    if isinstance(focused := pilot.app.focused, Input | TextArea):
+        # A cursor that blinks is there in one picture, and not in the next.
+        focused.cursor_blink = False
     await pilot.pause(0.1)
+
+
+def has_told_all(app: App[None]) -> bool:
+    """Whether the feed, and the log if one is followed, have come to where time stands still."""
+    assert isinstance(app, Console)
+    state = app.session.state
+    fed = state.updated_at == still_life.NOW and state.machine is not None
+    follows = any(one.group == "log" and not one.is_finished for one in app.workers)
+    logs = app.screen.query(LogView) if follows else ()
+    return (fed or state.lost_because is not None) and all(
+        len(one._kept) >= len(still_life.LOG) for one in logs
+    )
 
 
 async def taken(app: Console, size: tuple[int, int], *keys: str) -> str:
