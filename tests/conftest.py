@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(STRANGERS):
             del os.environ[name]
+    # The background jobs of a script ignore Ctrl-C, and so would every program that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     models = tempfile.mkdtemp(prefix="hb-models-")
     atexit.register(shutil.rmtree, models, ignore_errors=True)
     os.environ |= {"HF_ENDPOINT": NO_HUB, "HF_HOME": models}
