@@ -66,7 +66,7 @@ def list_keys(options: Options, show_all: bool = False) -> None:
     shown = [view for view in views if show_all or view.revoked_at is None]
     put(render_keys.keys(shown))
     if hidden := len(views) - len(shown):
-        say(f"not shown: {count(hidden, 'revoked key')}; --all shows them, too")
+        say(f"not shown: {count(hidden, 'revoked key')}; hydra-box keys list --all shows them, too")
 
 
 @keys.command("show", cls=Verb, examples=("hydra-box keys show my-app",))

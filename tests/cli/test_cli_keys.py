@@ -248,7 +248,7 @@ def test_revoked_keys_are_listed_when_they_are_asked_for(ask: Cli, fake: FakeBox
     fake.says("GET /api/v1/keys", views)
     shown = ask("keys", "list")
     assert [line.split()[0] for line in shown.out.splitlines()] == ["NAME", "there"]
-    assert shown.err == "not shown: 2 revoked keys; --all shows them, too\n"
+    assert shown.err == "not shown: 2 revoked keys; hydra-box keys list --all shows them, too\n"
     everything = ask("keys", "list", "--all")
     names = [line.split()[0] for line in everything.out.splitlines()]
     assert (names, everything.err) == (["NAME", "there", "gone", "past"], "")

@@ -284,8 +284,10 @@ def test_keys_list_and_revoke(ask: Cli, fake: FakeBox) -> None:
         shown = ask(*words)
         assert "laptop  hb-a...wxyz  inference" in shown.out
         assert "never" in shown.out
-        assert "revoked" in shown.out
+        assert "revoked" not in shown.out
+        assert "not shown: 1 revoked key; hydra-box keys list --all shows them" in shown.err
         assert ask(*words, "--json").json == {"keys": plain([KEY, revoked])}
+    assert "revoked" in ask("keys", "list", "--all").out
     assert "revoked" in ask("keys", "revoke", "old").out
     assert ask("keys", "revoke", "old", "--json").json == plain(revoked)
 

@@ -13,7 +13,9 @@ from tests.faults.census import left_behind
 from tests.faults.conftest import Admit, Rounds
 from tests.faults.load import Fate
 from tests.faults.models import copy_of_demo
+from tests.faults.patient import Patient
 from tests.faults.rows import row_of, suffer
+from tests.waiting import eventually
 
 MOST_BYTES = 1 << 50
 """No machine has so much to spare: an engine that outgrows its budget has to go."""
@@ -46,5 +48,11 @@ def test_an_engine_that_leaks_is_replaced(
     row = row_of("an engine leaks", tally, took, left_behind(patient.box))
     assert row.lost == row.broken == 0, tally.details(*set(Fate) - {Fate.OK})
     assert row.left == []
-    told = [one.kind for one in patient.box.client.recent_events(limit=300)]
-    assert told.count("instance.outgrown") == row.injected
+    eventually(lambda: outgrown(patient) >= row.injected, what="every growth is told")
+    assert outgrown(patient) == row.injected
+
+
+def outgrown(patient: Patient) -> int:
+    """How often an engine was told to have grown; an event is stored a moment after it is true."""
+    told = patient.box.client.recent_events(limit=300)
+    return [one.kind for one in told].count("instance.outgrown")

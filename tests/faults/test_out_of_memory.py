@@ -10,8 +10,9 @@ from tests.faults.census import left_behind
 from tests.faults.cgroups import memory_group
 from tests.faults.conftest import Admit, Rounds
 from tests.faults.load import Fate
-from tests.faults.patient import FORGIVING
+from tests.faults.patient import FORGIVING, Patient
 from tests.faults.rows import row_of, suffer
+from tests.waiting import eventually
 
 PAGE_BYTES = 4096
 
@@ -21,7 +22,7 @@ def test_an_engine_that_the_kernel_ends_for_its_memory_is_replaced(
 ) -> None:
     patient = admit(program=FORGIVING)
     patient.deploy(instances=2)
-    with memory_group() as group, patient.load() as load:
+    with memory_group(PAGE_BYTES) as group, patient.load() as load:
 
         def starve() -> Callable[[], bool]:
             pid = min(patient.pids().values())
@@ -30,7 +31,6 @@ def test_an_engine_that_the_kernel_ends_for_its_memory_is_replaced(
                 os.kill(pid, signal.SIGKILL)
             else:
                 group.take(pid)
-                group.limit(PAGE_BYTES)
             return lambda: patient.healed_without(pid)
 
         took = suffer(patient, load, starve, rounds(1))
@@ -39,7 +39,12 @@ def test_an_engine_that_the_kernel_ends_for_its_memory_is_replaced(
     row = row_of("out-of-memory kill", tally, took, left_behind(patient.box), note=how)
     assert row.lost == 0, tally.details(*set(Fate) - {Fate.OK})
     assert row.left == []
+    eventually(lambda: len(ended(patient)) >= row.injected, what="every end is told")
+    assert len(ended(patient)) == row.injected
+    assert all("memory" in one for one in ended(patient)), ended(patient)
+
+
+def ended(patient: Patient) -> list[str]:
+    """What the box told of engines that ended; an event is stored a moment after it is true."""
     told = patient.box.client.recent_events(limit=200)
-    ended = [one.message for one in told if one.kind == "instance.exited"]
-    assert len(ended) == row.injected
-    assert all("memory" in one for one in ended), ended
+    return [one.message for one in told if one.kind == "instance.exited"]
