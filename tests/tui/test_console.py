@@ -80,15 +80,15 @@ async def test_the_mouse_works_too(open_console: OpenConsole) -> None:
         await it.sees("1 h ago")
 
 
-@pytest.mark.parametrize("key", ["wrong", None])
+@pytest.mark.parametrize(("key", "why"), [("wrong", "API key"), (None, "asks for an admin key")])
 async def test_a_box_that_lets_nobody_in_says_so(
-    box: DemoBox, tmp_path: Path, key: str | None
+    box: DemoBox, tmp_path: Path, key: str | None, why: str
 ) -> None:
     def connect() -> Client:
         return Client(url=box.url, api_key=key)
 
     async with console(connect, tmp_path, size=SMALL) as it:
-        await it.sees("API key", "hint")
+        await it.sees(why, "hint")
 
 
 async def test_over_the_network_with_an_admin_key(box: DemoBox, tmp_path: Path) -> None:
