@@ -35,7 +35,7 @@ class VllmSleep:
             EngineError: it does not, or does not answer.
 
         """
-        await _tell(socket_path, "/sleep?level=1", asleep=True)
+        await self._tell(socket_path, "/sleep?level=1", asleep=True)
 
     async def sleeps(self, socket_path: Path) -> bool:
         """Whether it sleeps now.
@@ -59,21 +59,22 @@ class VllmSleep:
             EngineError: it does not, or does not answer.
 
         """
-        await _tell(socket_path, "/wake_up", asleep=False)
+        await self._tell(socket_path, "/wake_up", asleep=False)
 
-
-async def _tell(socket_path: Path, path: str, *, asleep: bool) -> None:
-    timeout = aiohttp.ClientTimeout(total=LONGEST_NAP_CALL_SECONDS)
-    try:
-        async with (
-            asking.engine_at(socket_path) as session,
-            session.post(path, timeout=timeout) as response,
-        ):
-            status = response.status
-    except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        raise EngineError(f"the engine does not answer when told {path}") from error
-    if status != 200:
-        raise EngineError(f"the engine answered {status} when told {path}")
-    found = await VllmSleep().sleeps(socket_path)
-    if found != asleep:
-        raise EngineError(f"the engine was told {path}, and {'sleeps' if found else 'is awake'}")
+    async def _tell(self, socket_path: Path, path: str, *, asleep: bool) -> None:
+        timeout = aiohttp.ClientTimeout(total=LONGEST_NAP_CALL_SECONDS)
+        try:
+            async with (
+                asking.engine_at(socket_path) as session,
+                session.post(path, timeout=timeout) as response,
+            ):
+                status = response.status
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise EngineError(f"the engine does not answer when told {path}") from error
+        if status != 200:
+            raise EngineError(f"the engine answered {status} when told {path}")
+        found = await self.sleeps(socket_path)
+        if found != asleep:
+            raise EngineError(
+                f"the engine was told {path}, and {'sleeps' if found else 'is awake'}"
+            )

@@ -183,23 +183,28 @@ def test_a_damaged_state_is_replaced_and_kept(other: Paths, file: Path) -> None:
     assert (kept / "hydra-box.db-wal").read_bytes().startswith(b"a log of the damaged one")
 
 
-def test_one_that_is_broken_off_leaves_the_old_database_its_log(
-    other: Paths, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = other.database.read_bytes()
-    log = other.database.with_name("hydra-box.db-wal")
-    log.write_bytes(b"what was written last" * 99)
+def break_off(paths: Paths, file: Path, monkeypatch: pytest.MonkeyPatch, at: Path) -> None:
+    """A restore that fails when it puts ``at`` in its place."""
     replace = Path.replace
 
     def fails(path: Path, target: Path) -> Path:
-        if target == other.catalog:
+        if target == at:
             raise OSError(5, "Input/output error")
         return replace(path, target)
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", fails)
         with pytest.raises(StateError, match="Input/output error"):
-            restoring.put_in_place(other, file, AT)
+            restoring.put_in_place(paths, file, AT)
+
+
+def test_one_that_is_broken_off_leaves_the_old_database_its_log(
+    other: Paths, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = other.database.read_bytes()
+    log = other.database.with_name("hydra-box.db-wal")
+    log.write_bytes(b"what was written last" * 99)
+    break_off(other, file, monkeypatch, at=other.catalog)
     assert other.database.read_bytes() == before
     assert log.read_bytes() == b"what was written last" * 99
     # It is simply run again.
@@ -380,17 +385,7 @@ def test_a_restore_that_breaks_off_leaves_one_state_or_the_other(
     other: Paths, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = everything(other)
-    really = Path.replace
-
-    def breaks(path: Path, target: Path) -> Path:
-        if target == other.database:
-            raise OSError(5, "Input/output error")
-        return really(path, target)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", breaks)
-        with pytest.raises(StateError, match="Input/output error"):
-            restoring.put_in_place(other, file, AT)
+    break_off(other, file, monkeypatch, at=other.database)
     assert messages(other) == ["two"]
     kept = other.backups / ASIDE
     assert (kept / "config.toml").read_bytes() == before["config.toml"]

@@ -19,11 +19,6 @@ from tests.samples import an_event
 MIGRATIONS = tuple(step.__name__ for step in STEPS)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "hydra-box.db"
-
-
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Store]:
     store = await Store.open(path)

@@ -20,11 +20,6 @@ from tests.samples import a_service
 from tests.store.bell import Bell
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "hydra-box.db"
-
-
 @pytest_asyncio.fixture
 async def store(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
     monkeypatch.setattr("hydra_box.store.database.BUSY_TIMEOUT_SECONDS", 0.02)

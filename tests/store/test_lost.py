@@ -18,17 +18,6 @@ from tests.store.test_backup import damage, names
 from tests.store.test_recovery import NOW, STAMP, count, fill, keep, opened
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "hydra-box.db"
-
-
-@pytest.fixture
-def backups(tmp_path: Path) -> Path:
-    (tmp_path / "backups").mkdir()
-    return tmp_path / "backups"
-
-
 def remove(path: Path) -> None:
     path.unlink()
 

@@ -39,11 +39,6 @@ def _get(path: Path) -> bytes:
     return path.read_bytes()
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "hydra-box.db"
-
-
 async def test_an_empty_file_is_migrated_once(path: Path) -> None:
     _put(path, b"")
     for _ in range(2):

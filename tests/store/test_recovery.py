@@ -24,17 +24,6 @@ STAMP = "20261118T110640Z"
 DAY_SECONDS = 86_400.0
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "hydra-box.db"
-
-
-@pytest.fixture
-def backups(tmp_path: Path) -> Path:
-    (tmp_path / "backups").mkdir()
-    return tmp_path / "backups"
-
-
 @asynccontextmanager
 async def opened(path: Path, backups: Path) -> AsyncIterator[Store]:
     store = await Store.open(path, backups=backups, clock=lambda: NOW)

@@ -19,11 +19,6 @@ from hydra_box.types import ApiKey, InstanceState, Scope, Service, Severity
 from tests.samples import a_key, a_runtime, a_service, an_event, an_instance
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "hydra-box.db"
-
-
 @pytest_asyncio.fixture
 async def store(path: Path) -> AsyncIterator[Store]:
     opened = await Store.open(path)
