@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Collection, Iterable, Mapping
 
 from hydra_box.config import Paths
@@ -11,6 +10,7 @@ from hydra_box.doctor.findings import ERROR, INFO, WARNING, finding
 from hydra_box.engines import DISTRIBUTIONS
 from hydra_box.engines.build_llama_cpp import check_toolchain
 from hydra_box.engines.choice import eligible
+from hydra_box.engines.cuda_toolkit import NO_NVCC, find_nvcc
 from hydra_box.engines.security import known_hole
 from hydra_box.errors import HydraError
 from hydra_box.messages import BoxStatus
@@ -77,10 +77,10 @@ def check_cuda_compiler(environ: Mapping[str, str], gpus: Collection[Gpu]) -> li
     """Whether llama.cpp can be built for the GPUs, if there are any."""
     if not gpus:
         return []
-    if found := shutil.which("nvcc", path=environ.get("PATH", "")):
+    if found := find_nvcc(environ):
         return [finding("CUDA toolkit", INFO, f"{found}, for hydra-box engines install")]
-    text = "no nvcc on the PATH: hydra-box engines install llama.cpp builds for the CPU"
-    hint = "install NVIDIA's CUDA toolkit, and add its bin directory to PATH"
+    text = f"{NO_NVCC}: hydra-box engines install llama.cpp builds for the CPU"
+    hint = "install NVIDIA's CUDA toolkit"
     return [finding("CUDA toolkit", WARNING, text, hint)]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hydra_box.engines.build_process import passed_on, run_step
 from hydra_box.engines.cpu_features import cmake_options, compiler_flags
+from hydra_box.engines.cuda_toolkit import find_nvcc
 from hydra_box.engines.llama_cpp_runtimes import PROGRAM
 from hydra_box.errors import EngineUnavailable
 from hydra_box.types import Accelerator, Frozen
@@ -125,6 +126,8 @@ def build_environment(options: BuildOptions, environ: Mapping[str, str]) -> dict
     if options.accelerator is Accelerator.CUDA:
         architectures = ";".join(options.gpu_architectures) or "native"
         cmake += ["-DGGML_CUDA=ON", f"-DCMAKE_CUDA_ARCHITECTURES={architectures}"]
+        if "CUDACXX" not in env and (nvcc := find_nvcc(environ)):
+            env["CUDACXX"] = nvcc
     env["CMAKE_ARGS"] = " ".join(cmake)
     env["CMAKE_BUILD_PARALLEL_LEVEL"] = str(options.jobs)
     if flags := " ".join(compiler_flags(options.without)):

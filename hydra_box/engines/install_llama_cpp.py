@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import signal
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -19,6 +18,7 @@ from hydra_box.engines import build_llama_cpp as llama_cpp
 from hydra_box.engines.build_llama_cpp import BuildOptions
 from hydra_box.engines.build_process import check_free_disk
 from hydra_box.engines.cpu_features import Feature, next_without, parse_cpu_flags
+from hydra_box.engines.cuda_toolkit import NO_NVCC, find_nvcc
 from hydra_box.engines.distribution import Site
 from hydra_box.engines.llama_cpp_runtimes import ENGINE, built_runtime
 from hydra_box.engines.manifest import Manifest, remove_directory, write_manifest
@@ -85,12 +85,11 @@ class Installation:
             await remove_directory(unfinished)
 
     def _choose_accelerator(self) -> list[str]:
-        path = self._site.environ.get("PATH", "")
         if not self._site.machine.gpus:
             return [f"building for the CPU: {self._site.machine.gpu_message}"]
-        if shutil.which("nvcc", path=path) is None:
+        if find_nvcc(self._site.environ) is None:
             return [
-                "building for the CPU, although there is a GPU: no nvcc was found on the PATH",
+                f"building for the CPU, although there is a GPU: {NO_NVCC}",
                 "hint: install NVIDIA's CUDA toolkit and install again",
             ]
         self._accelerator = Accelerator.CUDA
