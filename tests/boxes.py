@@ -91,12 +91,13 @@ class RunningBox:
         return self.wait_running(name)
 
     def wait_running(self, name: str) -> ServiceView:
-        """The service, once all of its wanted instances are ready."""
+        """The service, once all of its wanted instances are ready, and it has no others."""
 
         def running() -> ServiceView | None:
             view = self.client.service(name)
             assert view.status is not ServiceStatus.FAILED, f"{name} FAILED: {view.reason}"
-            complete = view.ready_instances == view.desired_instances
+            # One that has ended is there for a moment still, and leaves it RUNNING.
+            complete = view.ready_instances == view.desired_instances == len(view.instances)
             return view if view.status is ServiceStatus.RUNNING and complete else None
 
         found = eventually(running, DEPLOY_TIMEOUT_SECONDS, what=f"{name} is RUNNING")

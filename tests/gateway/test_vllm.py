@@ -149,10 +149,9 @@ async def test_a_client_that_leaves_ends_the_work_and_is_charged_for_it(
         # On a busy machine it makes a token more of each after the last event that it sends.
         assert received <= one.completion_tokens <= completion
         assert completion <= one.completion_tokens + MOST_UNHEARD_TOKENS * choices
-        if one.outcome is Outcome.CLIENT_GONE:
-            assert completion < ENDLESS * choices
+        if one.outcome is Outcome.CLIENT_GONE and completion < ENDLESS * choices:
             return
-    raise AssertionError(f"of {TRIES} streams vLLM sent each to its end at once")
+    raise AssertionError(f"of {TRIES} streams vLLM made each to its end")
 
 
 async def _leave_after(gateway: Gateway, service: Service, events: int, choices: int) -> int:
