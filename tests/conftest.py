@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from hydra_box.errors import EngineUnavailable
 from hydra_box.messages import DeployRequest, ServiceView
@@ -55,6 +56,8 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(STRANGERS):
             del os.environ[name]
+    # The same examples each time, and no deadline for one: the machine may be busy.
+    settings.load_profile("ci")
     # The background jobs of a script ignore Ctrl-C, and so would every program that tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     models = tempfile.mkdtemp(prefix="hb-models-")

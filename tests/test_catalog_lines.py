@@ -6,7 +6,7 @@ import string
 import tomllib
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hydra_box.catalog.lines import KeyPath, key_lines, nearest_line
@@ -157,7 +157,6 @@ def paths_of(value: Any, path: KeyPath = ()) -> set[KeyPath]:
     return {path, *(found for key, one in inner for found in paths_of(one, (*path, key)))}
 
 
-@settings(deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
 def test_every_path_of_any_document_has_the_line_where_it_is_written(document: Any) -> None:
     text = "".join(f"{quoted(key)} = {written(one)}\n" for key, one in document.items())

@@ -65,13 +65,15 @@ def test_a_socket_of_another_user() -> None:
 
 
 def test_a_url_where_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    # Taken, so that nobody else listens there.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    with (
-        Client.connect(url=url, api_key="hb-x", environ={}) as client,
-        pytest.raises(DaemonUnreachable, match=url),
-    ):
-        next(client.events())
+        with (
+            Client.connect(url=url, api_key="hb-x", environ={}) as client,
+            pytest.raises(DaemonUnreachable, match=url),
+        ):
+            next(client.events())
 
 
 def test_a_url_wins_over_the_socket(home: Path) -> None:

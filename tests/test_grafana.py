@@ -17,6 +17,7 @@ from tests.conftest import DemoBox
 from tests.exposition import Page, read
 from tests.metrics_page import fullest
 from tests.test_events_documented import kinds
+from tests.waiting import PATIENCE_SECONDS
 
 FILE = Path(__file__).parents[1] / "docs" / "grafana.json"
 WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -83,7 +84,8 @@ def test_real_box_tells_all_that_depends_on_nothing_else(
     dashboard: dict[str, Any], box: DemoBox
 ) -> None:
     headers = {"Authorization": f"Bearer {box.admin_key}"}
-    told = read(httpx.get(f"{box.url}/metrics", headers=headers).text).names()
+    page = httpx.get(f"{box.url}/metrics", headers=headers, timeout=PATIENCE_SECONDS)
+    told = read(page.text).names()
     asked = {name for query in queries(dashboard) for name in names(query)}
     missing = {name.removeprefix("hydra_box_") for name in asked - told}
     assert {name for name in missing if not name.startswith(CONDITIONAL)} == set()

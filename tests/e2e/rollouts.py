@@ -33,7 +33,7 @@ def told(box: RunningBox, kind: str) -> list[str]:
 
 def wait_told(box: RunningBox, kind: str) -> str:
     """The first event of a kind, once there is one."""
-    return eventually(lambda: told(box, kind), 60, what=f"{kind} is told")[0]
+    return eventually(lambda: told(box, kind), what=f"{kind} is told")[0]
 
 
 def attention(box: RunningBox) -> list[str]:

@@ -127,11 +127,12 @@ def test_a_gguf_that_is_corrupt_or_cut_short(box: DemoBox, tmp_path: Path) -> No
         assert "hint: get the file again" in refused.stderr
 
 
-@pytest.fixture
-def faulty(home: Path, start_box: StartBox, tmp_path: Path) -> tuple[RunningBox, Path]:
+def faulty(
+    home: Path, start_box: StartBox, tmp_path: Path, **settings: object
+) -> tuple[RunningBox, Path]:
     """A box whose preferred runtime obeys a test, and a model for it."""
     engine.install_as_built(home / "engines")
-    box = start_box(load_stall_seconds=1)
+    box = start_box(**settings)
     box.wait_verified()
     return box, write_tiny_gguf(tmp_path / "model.gguf")
 
@@ -148,9 +149,9 @@ def reason_of(box: RunningBox, name: str) -> str:
 
 
 def test_an_engine_that_exits_at_once_fails_with_its_reason(
-    faulty: tuple[RunningBox, Path],
+    home: Path, start_box: StartBox, tmp_path: Path
 ) -> None:
-    box, model = faulty
+    box, model = faulty(home, start_box, tmp_path)
     engine.behave(model, "--exit-at-once", "3", "--say", "error: the tensors are upside down")
     failed = run(box, "deploy", str(model), "--name", "bad", "--wait")
     assert failed.returncode == 7
@@ -170,8 +171,10 @@ def test_an_engine_that_exits_at_once_fails_with_its_reason(
     assert box.client.status().attention == ()
 
 
-def test_an_engine_that_hangs_while_loading_is_ended(faulty: tuple[RunningBox, Path]) -> None:
-    box, model = faulty
+def test_an_engine_that_hangs_while_loading_is_ended(
+    home: Path, start_box: StartBox, tmp_path: Path
+) -> None:
+    box, model = faulty(home, start_box, tmp_path, load_stall_seconds=1)
     engine.behave(model, "--hang-while-loading")
     box.client.deploy(DeployRequest(model=str(model), name="hung"))
     assert "the engine hangs: it did nothing for 1 s while loading" in reason_of(box, "hung")
@@ -180,10 +183,7 @@ def test_an_engine_that_hangs_while_loading_is_ended(faulty: tuple[RunningBox, P
 def test_requests_are_told_to_wait_while_a_model_loads(
     home: Path, start_box: StartBox, tmp_path: Path
 ) -> None:
-    engine.install_as_built(home / "engines")
-    box = start_box()
-    box.wait_verified()
-    model = write_tiny_gguf(tmp_path / "model.gguf")
+    box, model = faulty(home, start_box, tmp_path)
     may_load = tmp_path / "may-load"
     engine.behave(model, "--load-until", str(may_load))
     view = box.client.deploy(DeployRequest(model=str(model), name="slow"))

@@ -61,6 +61,11 @@ def changes_of(box: RunningBox, name: str) -> list[str]:
     return [one.message for one in events if one.kind == "service.changed"]
 
 
+def wait_changes(box: RunningBox, name: str, *messages: str) -> None:
+    """Return once exactly these are stored; that is a moment after the change."""
+    eventually(lambda: changes_of(box, name) == list(messages), what="the change is told")
+
+
 def test_context_and_slots_of_all_instances_are_changed(box: DemoBox) -> None:
     running, client = box.running, box.running.client
     before = deploy(running, "edited", instances=2)
@@ -78,7 +83,7 @@ def test_context_and_slots_of_all_instances_are_changed(box: DemoBox) -> None:
     assert {one.slots for one in after.instances} == {3}
     assert answers(running, box.key, after)
     told = "edited is to have 256 tokens of context instead of 512, 3 slots instead of 2"
-    assert changes_of(running, "edited") == [told]
+    wait_changes(running, "edited", told)
 
     # What is asked for is what it is: nothing happens.
     same = EditRequest(context_length=256, engine="LLAMA.CPP", device="auto")
@@ -177,8 +182,9 @@ def test_an_edit_that_dies_of_what_it_is_asked_goes_back(
 
     # It gets ready, and dies of the first request, each time.
     behave(model, "--crash-after", "1")
-    box.client.edit("dies", EditRequest(context_length=1024))
+    # Those that ask are there before: the first answers come from what serves now.
     with Load(box.url, first.access_name, box.key("k", Scope.INFERENCE)):
+        box.client.edit("dies", EditRequest(context_length=1024))
         assert "SIGKILL" in wait_told(box, "service.rolled_back")
     behave(model)
     after = box.wait_running("dies")
@@ -302,7 +308,7 @@ def test_other_weights_that_are_here(start_box: StartBox, tmp_path: Path) -> Non
     after = replaced(box, before)
     assert option_of(after, "--model") == {str(tiny)}
     assert (after.context_length, after.slots) == (512, 2)
-    assert changes_of(box, "two") == ["two is to have F32 instead of Q8_0"]
+    wait_changes(box, "two", "two is to have F32 instead of Q8_0")
 
 
 def test_weights_on_the_hub_are_fetched_before(
@@ -350,7 +356,7 @@ def test_another_revision_of_the_model(
         after = replaced(box, before)
         (path,) = option_of(after, "--model")
         assert hub.commit(hubs.GGUF) in path
-        assert changes_of(box, "newer") == ["newer is to have another revision of its model"]
+        wait_changes(box, "newer", "newer is to have another revision of its model")
         with pytest.raises(NotFound):
             box.client.edit("newer", EditRequest(revision="v2"))
 

@@ -76,4 +76,4 @@ def _until_done(box: RunningBox, id: str) -> None:
     def is_done() -> bool:
         return box.client.download(id).state is DownloadState.DONE
 
-    eventually(is_done, 60, what="the download is done")
+    eventually(is_done, what="the download is done")

@@ -117,7 +117,8 @@ def test_a_download_is_paused_resumed_and_cancelled(
     size = hubs.add_big(hub).stat().st_size
     for name, value in hubs.environ(hub, cache).items():
         monkeypatch.setenv(name, value)
-    box = start_box(download_limit_bytes_per_second=4_000_000)
+    # More than a minute, in which all of this happens.
+    box = start_box(download_limit_bytes_per_second=1_000_000)
     model = f"hf:{hubs.BIG}:F32"
     client = box.client
     id = client.pull(PullRequest(model=model)).id

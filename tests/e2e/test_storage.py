@@ -128,6 +128,7 @@ def test_a_damaged_database_does_not_keep_a_box_down(start_box: StartBox) -> Non
     box.deploy(DeployRequest(model="demo", name="demo"))
     key = box.key("laptop", Scope.INFERENCE)
     assert call(box, key, 3) == [200] * 3
+    eventually(lambda: list(box.paths.backups.glob("*.db")), what="there is a backup")
     assert box.stop() == 0
     # As the daily backup would have been made a moment ago; that of the first start has nothing.
     for old in box.paths.backups.glob("*.db"):

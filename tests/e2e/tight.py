@@ -50,9 +50,11 @@ class Driver:
             self._look()
 
     def _look(self) -> None:
-        engines = pids(self._box.client.service("tight")) - {None}
-        held = [(pid, self._each) for pid in engines if pid and psutil.pid_exists(pid)]
-        taken = self._each if self._watched and self._watched not in engines else 0
+        engines = pids(self._box.client.service("tight"))
+        # One that has just ended may be listed still: what it held is never nobody's.
+        living = {pid for pid in engines if pid and psutil.pid_exists(pid)}
+        held = [(pid, self._each) for pid in living]
+        taken = self._each if self._watched and self._watched not in living else 0
         self._nvml.hold(self._uuid, *held, (1, self._others + taken))
 
 

@@ -176,13 +176,15 @@ async def test_engine_that_hangs_is_left_out_and_the_others_are_not(
     answering = paths.instance_socket("a-00000001")
     answering.parent.mkdir()
     view = a_view(InstanceState.READY, InstanceState.READY)
-    async with FakeEngine(answering, pages).serve():
-        found = await engine_metrics([view], ENGINES, paths, patience_seconds=1.5)
-    assert found["a-00000000"] is None
-    told = found["a-00000001"]
-    assert told is not None
+    told = None
+    async with FakeEngine(answering, pages).serve(), asyncio.timeout(60):
+        # On a machine that stands still for a while, the other one's answer may be late, too.
+        while told is None:
+            found = await engine_metrics([view], ENGINES, paths, patience_seconds=1.5)
+            assert found["a-00000000"] is None
+            told = found["a-00000001"]
     assert told.waiting == 2
-    assert hanging.bodies == [b""], "it was asked"
+    assert set(hanging.bodies) == {b""}, "it was asked"
 
 
 async def test_only_those_that_serve_are_asked(paths: Paths, hanging: FakeEngine) -> None:

@@ -20,6 +20,7 @@ from hydra_box.types import Accelerator, EngineName, Runtime, RuntimeSource
 from tests.fakes.engine import behave, install_as_built, install_on_path
 from tests.models.tiny_gguf import write_tiny_gguf
 from tests.told import Told
+from tests.waiting import eventually
 
 LLAMA = EngineName.LLAMA_CPP
 CPU = Accelerator.CPU
@@ -153,12 +154,18 @@ async def test_program_that_cannot_be_started_is_a_problem_not_an_error(
 async def test_hanging_runtime_is_given_up(
     store: Store, paths: Paths, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hydra_box.engines.verify.LONGEST_SILENCE_SECONDS", 1.0)
+    def loads() -> bool:
+        logs = paths.run.glob("verify-*/engine.log")
+        return any(ENGINES[LLAMA].progress(log.read_text()) for log in logs)
+
     install_as_built(paths.engines)
     behave(model, "--hang-while-loading")
     runtimes = manager(store, paths, model)
     await runtimes.load()
-    problem = (await runtimes.verify(BUILT)).problem
+    verifying = asyncio.create_task(runtimes.verify(BUILT))
+    await asyncio.to_thread(eventually, loads, what="it loads")
+    monkeypatch.setattr("hydra_box.engines.verify.LONGEST_SILENCE_SECONDS", 1.0)
+    problem = (await verifying).problem
     assert problem == "it hangs: it said nothing for 1 s while loading the model"
 
 
@@ -245,10 +252,12 @@ async def test_a_pin_survives_a_restart_and_a_verification(
 ) -> None:
     first = await two_that_work(store, paths, model)
     id = bundled(first).id
-    behave(model, "--load-delay", "0.3")
+    pinned = model.with_name("pinned")
+    behave(model, "--load-until", str(pinned))
     verifying = asyncio.create_task(first.verify(BUILT))
     await asyncio.sleep(0)
     await first.pin(BUILT)
+    pinned.touch()
     assert (await verifying).pinned
     await first.pin(id)
     await first.verify(id)

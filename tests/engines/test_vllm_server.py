@@ -356,7 +356,12 @@ def ended(runtime: Runtime, asked: Launch, argv: tuple[str, ...] | None = None) 
     log_path = Path(asked.socket_path).with_suffix(".log")
     with log_path.open("wb") as log:
         code = subprocess.run(
-            argv or command.argv, env=command.env, stdout=log, stderr=log, timeout=120, check=False
+            argv or command.argv,
+            env=command.env,
+            stdout=log,
+            stderr=log,
+            timeout=START_SECONDS,
+            check=False,
         ).returncode
     return code, Vllm().explain_exit(ProcessExit(code=code), log_path.read_text()).fact
 

@@ -10,17 +10,24 @@ from hydra_box.messages import UsageBy, UsageFormat
 from hydra_box.types import RequestRecord
 from tests.boxes import RunningBox
 from tests.faults.load import Fate, Tally
+from tests.waiting import eventually
 
 
 def recorded(box: RunningBox) -> dict[str, RequestRecord]:
     """Every single request of the books, by its id."""
-    text = "".join(box.client.usage_requests(UsageFormat.JSON))
-    rows = msgspec.convert(json.loads(text)["rows"], list[RequestRecord])
+
+    def consistent() -> list[RequestRecord] | None:
+        text = "".join(box.client.usage_requests(UsageFormat.JSON))
+        rows = msgspec.convert(json.loads(text)["rows"], list[RequestRecord])
+        totals = box.client.usage(by=UsageBy.KEY).totals
+        # One whose client has left may end between the two.
+        said = (totals.requests, totals.completion_tokens)
+        return rows if said == (len(rows), sum(one.completion_tokens for one in rows)) else None
+
+    rows = eventually(consistent, what="the sums are those of the single requests")
+    assert rows is not None
     found = {one.id: one for one in rows}
     assert len(found) == len(rows), "a request is in the books twice"
-    totals = box.client.usage(by=UsageBy.KEY).totals
-    assert totals.requests == len(rows)
-    assert totals.completion_tokens == sum(one.completion_tokens for one in rows)
     return found
 
 

@@ -34,7 +34,7 @@ def test_an_engine_that_ends_while_it_loads_costs_no_request(
             ended = one.state is InstanceState.BACKOFF and one.restarts > 0
             return ended and "tokenizer" in (one.reason or "")
 
-        eventually(refused, 60, what="it has ended while it loaded")
+        eventually(refused, what="it has ended while it loaded")
         mend(model)
         return lambda: patient.healed_without(pid)
 

@@ -63,7 +63,7 @@ def test_a_state_directory_that_becomes_read_only(admit: Admit, rounds: Rounds) 
                 waits = one.state is InstanceState.BACKOFF and one.restarts > 0
                 return waits and "Permission denied" in str(one.reason)
 
-            eventually(refused, 60, what="its engine could not be started")
+            eventually(refused, what="its engine could not be started")
         return lambda: patient.healed_without(pid)
 
     with patient.load() as load:

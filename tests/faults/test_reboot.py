@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 
 from hydra_box.messages import DeployRequest
+from hydra_box.types import Event
 from tests.faults.books import recorded, wrong_in_books
 from tests.faults.census import left_behind, processes_of
 from tests.faults.conftest import Admit, Rounds
@@ -30,27 +31,39 @@ def pull_the_plug(patient: Patient) -> None:
     shutil.rmtree(patient.box.paths.run)
 
 
+def all_ready(patient: Patient, *, after: int) -> list[Event]:
+    """What is told of instances that got ready after an event, once it is told of all of them.
+
+    An event is stored a moment after it is true.
+    """
+    events = patient.box.client.recent_events(limit=1000)
+    ready = [one for one in events if one.kind == "instance.ready" and one.id > after]
+    return ready if len(ready) >= INSTANCES else []
+
+
 def test_everything_comes_back_after_a_reboot_the_important_first(
     admit: Admit, rounds: Rounds
 ) -> None:
-    patient = admit()
+    # One after another: of two that load at once either may be ready first.
+    patient = admit(load_parallelism=1)
     patient.box.wait_verified()
     patient.box.deploy(DeployRequest(model="demo", name=LESSER, priority=10))
     patient.deploy(instances=2, priority=90)
     orders: list[list[str]] = []
+    seen = 0
 
     def reboot() -> Callable[[], bool]:
-        seen = patient.box.client.recent_events(limit=1)[-1].id
+        nonlocal seen
+        before = eventually(lambda: all_ready(patient, after=seen), what="all are told to be ready")
+        seen = before[-1].id
         pull_the_plug(patient)
         patient.start_daemon()
 
         def whole() -> bool:
             if not all(is_whole(one) for one in patient.box.client.services()):
                 return False
-            events = patient.box.client.recent_events(limit=1000)
-            ready = [one for one in events if one.kind == "instance.ready" and one.id > seen]
-            if len(ready) < INSTANCES:
-                return False  # An event is stored a moment after it is true.
+            if not (ready := all_ready(patient, after=seen)):
+                return False
             orders.append([str(one.service_name) for one in ready])
             return True
 

@@ -135,7 +135,7 @@ async def play(steps: list[tuple[str, int]], directory: Path) -> None:
         await store.close()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(REQUEST | REQUEST | END | EDIT | SHUT, max_size=30))
 def test_what_a_key_is_now_counts_at_its_next_request(steps: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory(prefix="hb-") as directory:

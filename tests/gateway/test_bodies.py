@@ -99,7 +99,7 @@ async def test_a_body_that_finds_no_room_is_told_to_come_again(tight: Gateway) -
     service, engine = tight.service(), Engine()
     await tight.engine(service, engine.whole)
     first = asyncio.create_task(tight.ask(service, user=LARGE))
-    await until(lambda: held(tight), "the first one is held")
+    await until(lambda: held(tight) >= len(LARGE), "the first one is held")
     async with tight.post(service, user=LARGE) as refused:
         assert refused.status == 503
         assert int(refused.headers["retry-after"]) > 0
@@ -117,7 +117,7 @@ async def test_pieces_are_counted_as_they_come(tight: Gateway) -> None:
     service, engine = tight.service(), Engine()
     await tight.engine(service, engine.whole)
     first = asyncio.create_task(tight.ask(service, user=LARGE))
-    await until(lambda: held(tight), "the first one is held")
+    await until(lambda: held(tight) >= len(LARGE), "the first one is held")
 
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(20):

@@ -17,6 +17,10 @@ from tests.gateway.harness import DONE, Gateway, add_instance, until
 from tests.gateway.llama import CONTEXT_LENGTH, SLOTS, Llama, run_llama
 
 CLIENTS = 12
+ENDLESS = 200
+"""Tokens of an answer that nobody reads to its end."""
+TRIES = 40
+"""Now and then it has a whole answer ready before it knows that its client left."""
 HELLO = [{"role": "user", "content": "hello!"}]
 
 
@@ -92,7 +96,7 @@ async def test_clients_that_leave_mid_stream_leave_no_busy_slot(
 ) -> None:
     async def leave() -> None:
         async with gateway.post(
-            service, messages=HELLO, max_tokens=200, ignore_eos=True, stream=True
+            service, messages=HELLO, max_tokens=ENDLESS, ignore_eos=True, stream=True
         ) as response:
             assert await response.content.readany()
             response.close()
@@ -109,18 +113,26 @@ async def test_clients_that_leave_mid_stream_leave_no_busy_slot(
 async def test_a_killed_engine_costs_no_request_that_had_not_begun(
     gateway: Gateway, service: Service, llama: Llama
 ) -> None:
+    killed = asyncio.Event()
+
+    async def ask_on() -> set[int]:
+        """Ask again and again: it must not be idle when it is killed."""
+        statuses = set()
+        while not killed.is_set():
+            status, _ = await gateway.ask(service, messages=HELLO, max_tokens=20)
+            statuses.add(status)
+        return statuses
+
     with run_llama(gateway.directory, service.access_name) as other:
         await other.ready()
         add_instance(gateway.pool, service.id, "demo-11111111", other.socket_path, SLOTS)
-        asking = [
-            asyncio.create_task(gateway.ask(service, messages=HELLO, max_tokens=20))
-            for _ in range(CLIENTS)
-        ]
+        asking = [asyncio.create_task(ask_on()) for _ in range(CLIENTS)]
         await until(lambda: gateway.pool.in_flight("demo-11111111"), "the other one works")
         other.process.kill()
         await asyncio.to_thread(other.process.wait)
         await gateway.pool.remove_instance("demo-11111111")
-        assert [status for status, _ in await asyncio.gather(*asking)] == [200] * CLIENTS
+        killed.set()
+        assert await asyncio.gather(*asking) == [{200}] * CLIENTS
     assert gateway.nothing_left(service)
 
 
@@ -202,20 +214,23 @@ async def test_a_stream_is_what_it_would_be_without_counts_on_the_way(
 async def test_a_client_that_leaves_is_charged_for_what_the_engine_had_made(
     gateway: Gateway, service: Service, llama: Llama, events: int, more: dict[str, Any]
 ) -> None:
-    received = 0
-    async with gateway.post(
-        service, messages=HELLO, max_tokens=200, ignore_eos=True, stream=True, **more
-    ) as response:
-        while received < events:
-            line: bytes = await response.content.readuntil(b"\n\n")
-            received += b'"content":"' in line
-        response.close()
-    await until(lambda: gateway.books, "it is over")
-    (one,) = gateway.books
-    assert (one.outcome, one.estimated) == (Outcome.CLIENT_GONE, False)
-    assert one.prompt_tokens == 12
-    # Each event is a token, and some were on their way when the client left.
-    assert received <= one.completion_tokens < 200
+    for _ in range(TRIES):
+        received = 0
+        async with gateway.post(
+            service, messages=HELLO, max_tokens=ENDLESS, ignore_eos=True, stream=True, **more
+        ) as response:
+            while received < events:
+                line: bytes = await response.content.readuntil(b"\n\n")
+                received += b'"content":"' in line
+            response.close()
+        await until(lambda: gateway.books, "it is over")
+        one = gateway.books.pop()
+        assert (one.estimated, one.prompt_tokens) == (False, 12)
+        # Each event is a token, and some were on their way when the client left.
+        assert received <= one.completion_tokens <= ENDLESS
+        if one.outcome is Outcome.CLIENT_GONE and one.completion_tokens < ENDLESS:
+            return
+    raise AssertionError(f"of {TRIES} streams llama.cpp made each to its end")
 
 
 async def test_it_tells_the_tokens_of_a_prompt_before_the_first_token(

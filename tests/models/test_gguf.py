@@ -359,7 +359,7 @@ def test_split_model_needs_all_its_parts_and_the_first_is_given(tmp_path: Path) 
     assert "one part of a model in 2 files" in error_of(renamed).message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_flipped_bytes_never_do_worse_than_an_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

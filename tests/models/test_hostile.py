@@ -75,7 +75,7 @@ def bounded(read: Callable[[], object]) -> None:
     assert time.thread_time() - started < MOST_SECONDS
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(content=gguf_files(), missing=st.integers(0, 30), size=HUGE)
 def test_gguf_headers(content: bytes, missing: int, size: int) -> None:
     cut = content[: len(content) - missing]
@@ -91,7 +91,7 @@ ENTRIES = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     tensors=st.dictionaries(st.text(max_size=8), ENTRIES, max_size=4),
     claimed=st.none() | HUGE,
@@ -153,7 +153,7 @@ ARCHITECTURES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(architecture=st.sampled_from(ARCHITECTURES), values=VALUES)
 def test_impossible_hyper_parameters(
     tmp_path_factory: pytest.TempPathFactory, architecture: str, values: dict[str, int]

@@ -350,7 +350,7 @@ def test_broken_json(tiny: Path, name: str, content: bytes) -> None:
     assert f"{tiny / name} is not what it should be" in error_of(tiny).message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_flipped_bytes_never_do_worse_than_an_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -218,7 +218,7 @@ WAIT = st.tuples(st.just("wait"), st.sampled_from([0.5, 1.0, 7.5, 30.0, 61.0]))
 STEPS_OF_A_KEY = st.lists(REQUEST | REQUEST | END | WAIT, max_size=25)
 
 
-@settings(deadline=None, max_examples=10_000)
+@settings(max_examples=10_000)
 @given(
     STEPS_OF_A_KEY,
     st.builds(

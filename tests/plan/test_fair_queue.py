@@ -140,7 +140,6 @@ def test_the_longest_flow_and_its_last() -> None:
     assert (queue.waiting_of("b"), queue.waiting_of("nobody")) == (3, 0)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(COSTS, min_size=1, max_size=40), min_size=2, max_size=6))
 def test_the_share_of_flows_that_always_wait(flows: list[list[int]]) -> None:
     """Bound of deficit round robin: one quantum and one largest request."""
@@ -156,7 +155,6 @@ def test_the_share_of_flows_that_always_wait(flows: list[list[int]]) -> None:
         assert max(tokens.values()) - min(tokens.values()) <= bound
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.tuples(COSTS, COSTS), min_size=1, max_size=40), min_size=2, max_size=5))
 def test_the_share_counts_what_requests_really_took(flows: list[list[tuple[int, int]]]) -> None:
     """Each has what it was thought to cost, and what it took."""
@@ -234,4 +232,4 @@ class Turns(RuleBasedStateMachine):
 
 
 TestTurns = Turns.TestCase
-TestTurns.settings = settings(deadline=None, max_examples=200)
+TestTurns.settings = settings(max_examples=200)

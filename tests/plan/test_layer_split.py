@@ -84,7 +84,7 @@ def test_nothing_fits_on_gpus_without_room() -> None:
     assert fill(here, plain(here, gguf("Q4_K_M", 40 * GIB), on_exactly(here.gpus), 4096, 1)) is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(free=st.lists(st.integers(4, 30), min_size=2, max_size=4), size=st.integers(2, 100))
 def test_a_filling_never_exceeds_a_gpu(free: list[int], size: int) -> None:
     here = site(*free)

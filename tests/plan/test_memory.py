@@ -254,7 +254,7 @@ def never_less(small: tuple[DeviceMemory, ...], large: tuple[DeviceMemory, ...])
         assert one.total_bytes <= other.total_bytes, (one, other)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(MODELS, PLACES, CONTEXTS, CONTEXTS, SLOTS, SLOTS, BATCHES)
 def test_more_context_or_slots_never_need_less(
     model: ModelFacts,
@@ -276,7 +276,7 @@ def test_more_context_or_slots_never_need_less(
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MODELS, CONTEXTS, SLOTS, st.data())
 def test_more_layers_on_a_gpu_never_need_less_of_it(
     model: ModelFacts, context: int, slots: int, data: st.DataObject
@@ -294,7 +294,7 @@ def test_more_layers_on_a_gpu_never_need_less_of_it(
     assert small[1].kv_cache_bytes >= large[1].kv_cache_bytes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(PLACES, CONTEXTS, SLOTS, st.integers(1, 80), st.integers(1, 64), st.integers(0, 64))
 def test_a_smaller_model_never_needs_more(
     place: tuple[EngineName, Accelerator, tuple[str, ...], dict[str, object]],
@@ -314,7 +314,7 @@ def test_a_smaller_model_never_needs_more(
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(CONTEXTS, SLOTS, st.integers(1, 80), st.integers(0, 20))
 def test_fewer_blocks_never_need_more(context: int, slots: int, layers: int, more: int) -> None:
     block = 128 * MIB

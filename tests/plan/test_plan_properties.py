@@ -122,7 +122,7 @@ def taken(plan: Plan) -> Counter[str]:
     return found
 
 
-@settings(max_examples=60, deadline=None)  # The machine may be busy.
+@settings(max_examples=60)
 @given(ask=asks(), offers=models(), machine=all_machines(), data=st.data())
 def test_a_plan_never_exceeds_a_device(
     ask: Ask, offers: tuple[Offer, ...], machine: Machine, data: st.DataObject
@@ -145,7 +145,7 @@ def test_a_plan_never_exceeds_a_device(
         )
 
 
-@settings(max_examples=60, deadline=None)  # The machine may be busy.
+@settings(max_examples=60)
 @given(ask=asks(), offers=models(), machine=all_machines(), data=st.data())
 def test_more_memory_never_turns_a_fit_into_a_refusal(
     ask: Ask, offers: tuple[Offer, ...], machine: Machine, data: st.DataObject
@@ -167,7 +167,7 @@ def test_more_memory_never_turns_a_fit_into_a_refusal(
     assert isinstance(found, Plan), found.message
 
 
-@settings(max_examples=60, deadline=None)  # The machine may be busy.
+@settings(max_examples=60)
 @given(ask=asks(), offers=models(), machine=all_machines(), data=st.data())
 def test_larger_gpus_never_turn_a_fit_into_a_refusal(
     ask: Ask, offers: tuple[Offer, ...], machine: Machine, data: st.DataObject
@@ -187,7 +187,7 @@ def test_larger_gpus_never_turn_a_fit_into_a_refusal(
     assert isinstance(found, Plan), found.message
 
 
-@settings(max_examples=60, deadline=None)  # The machine may be busy.
+@settings(max_examples=60)
 @given(ask=asks(), offers=models(), machine=all_machines(), data=st.data())
 def test_a_smaller_model_never_needs_more(
     ask: Ask, offers: tuple[Offer, ...], machine: Machine, data: st.DataObject
@@ -223,7 +223,7 @@ def test_a_smaller_model_never_needs_more(
             assert less.total_bytes <= more.total_bytes
 
 
-@settings(max_examples=60, deadline=None)  # The machine may be busy.
+@settings(max_examples=60)
 @given(ask=asks(), offers=models(), machine=all_machines(), data=st.data())
 def test_every_alternative_of_a_rejection_fits(
     ask: Ask, offers: tuple[Offer, ...], machine: Machine, data: st.DataObject
@@ -245,7 +245,7 @@ def test_every_alternative_of_a_rejection_fits(
         assert found.missing
 
 
-@settings(max_examples=60, deadline=None)  # The machine may be busy.
+@settings(max_examples=60)
 @given(offers=models(), name=st.sampled_from(CARDS), ram=st.integers(32, 128))
 def test_two_instances_on_two_equal_gpus_get_one_each(
     offers: tuple[Offer, ...], name: tuple[str, int, tuple[int, int]], ram: int
@@ -259,7 +259,7 @@ def test_two_instances_on_two_equal_gpus_get_one_each(
     assert {one.device for one in plan.placements} == {one.uuid for one in two}
 
 
-@settings(max_examples=60, deadline=None)  # The machine may be busy.
+@settings(max_examples=60)
 @given(offers=models(), machine=all_machines(), instances=st.integers(2, 4))
 def test_instances_that_are_placed_one_by_one_fit_too(
     offers: tuple[Offer, ...], machine: Machine, instances: int

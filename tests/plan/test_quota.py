@@ -90,7 +90,7 @@ WAIT = st.tuples(st.just("wait"), st.sampled_from([60.0, 40_000.0, DAY, 5 * DAY]
 RAISE = st.tuples(st.just("raise"), st.integers(1, 500))
 
 
-@settings(deadline=None, max_examples=3_000)
+@settings(max_examples=3_000)
 @given(
     st.lists(REQUEST | REQUEST | END | WAIT | RAISE, max_size=25),
     st.sampled_from(QuotaPeriod),

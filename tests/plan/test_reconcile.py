@@ -716,7 +716,7 @@ class World(RuleBasedStateMachine):
         return service.desired_instances if runs else 0
 
 
-World.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestWorld = World.TestCase
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import httpx
 import pytest
 
 from hydra_box.types import Scope
 from tests.boxes import RunningBox
 from tests.conftest import DemoBox, StartBox
+from tests.security.raw import SECONDS
 
 PAGE = "https://chat.example"
+get = partial(httpx.get, timeout=SECONDS)
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def preflight(url: str, origin: str, path: str = "/v1/chat/completions") -> http
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type",
     }
-    return httpx.options(url + path, headers=headers)
+    return httpx.options(url + path, headers=headers, timeout=SECONDS)
 
 
 def cors_headers(response: httpx.Response) -> dict[str, str]:
@@ -36,7 +40,7 @@ def test_without_a_list_no_answer_has_a_cors_header(box: DemoBox) -> None:
     asked = preflight(box.url, PAGE)
     assert asked.status_code >= 400
     headers = {"Origin": PAGE, "Authorization": f"Bearer {box.key}"}
-    listed = httpx.get(f"{box.url}/v1/models", headers=headers)
+    listed = get(f"{box.url}/v1/models", headers=headers)
     assert listed.status_code == 200
     assert cors_headers(asked) == cors_headers(listed) == {}
 
@@ -51,11 +55,11 @@ def test_an_allowed_page_is_named_and_no_other(open_box: RunningBox) -> None:
     key = open_box.key("app", Scope.INFERENCE)
     for origin in (PAGE, "https://other.example"):
         headers = {"Origin": origin, "Authorization": f"Bearer {key}"}
-        answer = httpx.get(f"{open_box.url}/v1/models", headers=headers)
+        answer = get(f"{open_box.url}/v1/models", headers=headers)
         assert answer.status_code == 200
         assert cors_headers(answer) == {"access-control-allow-origin": origin}
     # A refusal must be readable for the page as well.
-    refused = httpx.get(f"{open_box.url}/v1/models", headers={"Origin": PAGE})
+    refused = get(f"{open_box.url}/v1/models", headers={"Origin": PAGE})
     assert refused.status_code == 401
     assert refused.headers["access-control-allow-origin"] == PAGE
     for stranger in ("https://evil.example", "null", f"{PAGE}.evil.example", "http://chat.example"):
@@ -66,10 +70,10 @@ def test_an_allowed_page_may_manage_the_box_with_an_admin_key(open_box: RunningB
     admin = {"Authorization": f"Bearer {open_box.key('admin', Scope.ADMIN)}"}
     status = f"{open_box.url}/api/v1/status"
     cross_site = {"Sec-Fetch-Site": "cross-site"}
-    allowed = httpx.get(status, headers={"Origin": PAGE, **cross_site, **admin})
+    allowed = get(status, headers={"Origin": PAGE, **cross_site, **admin})
     assert allowed.status_code == 200
     assert allowed.headers["access-control-allow-origin"] == PAGE
-    refused = httpx.get(status, headers={"Origin": "https://evil.example", **admin})
+    refused = get(status, headers={"Origin": "https://evil.example", **admin})
     assert refused.status_code == 403
     assert "allowed_origins" in refused.json()["hint"]
 
@@ -77,7 +81,7 @@ def test_an_allowed_page_may_manage_the_box_with_an_admin_key(open_box: RunningB
 def test_a_name_of_a_reverse_proxy_is_allowed_and_no_other(open_box: RunningBox) -> None:
     admin = {"Authorization": f"Bearer {open_box.key('admin', Scope.ADMIN)}"}
     status = f"{open_box.url}/api/v1/status"
-    assert httpx.get(status, headers={"Host": "LLM.example", **admin}).status_code == 200
-    refused = httpx.get(status, headers={"Host": "evil.example", **admin})
+    assert get(status, headers={"Host": "LLM.example", **admin}).status_code == 200
+    refused = get(status, headers={"Host": "evil.example", **admin})
     assert refused.status_code == 403
     assert "allowed_hosts" in refused.json()["hint"]

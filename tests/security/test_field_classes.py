@@ -214,7 +214,7 @@ def pulled(box: RunningBox, repository: str) -> str:
         assert found.state is not DownloadState.FAILED, found
         return found.state is DownloadState.DONE
 
-    eventually(done, 60, what="the model is here")
+    eventually(done, what="the model is here")
     return str(box.client.download(download.id).revision)
 
 

@@ -181,7 +181,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(RULES)), JSON)
 def test_no_value_of_a_guarded_field_breaks_the_reader(name: str, value: Any) -> None:
     with suppress(InvalidRequest):

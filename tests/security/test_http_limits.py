@@ -23,6 +23,7 @@ from tests.waiting import eventually
 
 Address = tuple[str, int]
 Served = Callable[..., Address]
+Asked = Callable[..., socket.socket]
 
 
 class Echo:
@@ -64,6 +65,24 @@ def served(echo: Echo) -> Iterator[Served]:
             stack.enter_context(running(echo, listener, Settings(**limits)))
             host, port = listener.getsockname()[:2]
             return str(host), int(port)
+
+        yield start
+
+
+@pytest.fixture
+def asked(echo: Echo) -> Iterator[Asked]:
+    """``asked(data, **settings)``: a connection on which a server finds that data at once.
+
+    However slow the test is, it is not late: the server starts when the data is there.
+    """
+    with ExitStack() as stack:
+
+        def start(data: bytes, **limits: Any) -> socket.socket:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            one = stack.enter_context(closing(connect(listener.getsockname())))
+            one.sendall(data)
+            stack.enter_context(running(echo, listener, Settings(**limits)))
+            return one
 
         yield start
 
@@ -110,12 +129,11 @@ def test_a_request_in_one_piece_is_no_long_head(served: Served) -> None:
             assert read_reply(one).body == b"20000"
 
 
-def test_a_stray_line_end_keeps_no_connection_open(served: Served) -> None:
-    with closing(connect(served(head_timeout_seconds=1))) as one:
-        one.sendall(request("/"))
-        assert read_reply(one).status == 200
-        one.sendall(b"\r\n")
-        assert closed(one)
+def test_a_stray_line_end_keeps_no_connection_open(asked: Asked) -> None:
+    one = asked(request("/"), head_timeout_seconds=1)
+    assert read_reply(one).status == 200
+    one.sendall(b"\r\n")
+    assert closed(one)
 
 
 def test_several_requests_on_one_connection(served: Served) -> None:
@@ -195,13 +213,12 @@ def test_a_second_request_hidden_in_a_body_is_a_body(served: Served) -> None:
         assert read_reply(one).body == str(len(hidden)).encode()
 
 
-def test_a_head_that_comes_too_slowly_ends_its_connection(served: Served) -> None:
-    with closing(connect(served(head_timeout_seconds=0.3))) as one:
-        one.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
-        reply = read_reply(one)
-        assert reply.status == 408
-        assert "the headers of a request took more than 0.3 s" in reply.error
-        assert closed(one)
+def test_a_head_that_comes_too_slowly_ends_its_connection(asked: Asked) -> None:
+    one = asked(b"GET / HTTP/1.1\r\nHost: a\r\n", head_timeout_seconds=0.3)
+    reply = read_reply(one)
+    assert reply.status == 408
+    assert "the headers of a request took more than 0.3 s" in reply.error
+    assert closed(one)
 
 
 def test_a_drop_now_and_then_does_not_stretch_the_time(served: Served) -> None:
@@ -240,14 +257,14 @@ def test_a_body_that_comes_too_slowly_ends_its_request(served: Served, echo: Ech
     eventually(lambda: echo.left == 1, what="the application has learned of it")
 
 
-def test_an_answer_may_take_longer_than_its_request(served: Served, echo: Echo) -> None:
-    address = served(head_timeout_seconds=1, body_timeout_seconds=1, idle_timeout_seconds=1)
-    with closing(connect(address)) as one, closing(connect(address)) as other:
-        # Stray line ends between requests are no head that is late.
-        one.sendall(request("/hold") + b"\r\n")
+def test_an_answer_may_take_longer_than_its_request(asked: Asked, echo: Echo) -> None:
+    # Stray line ends between requests are no head that is late.
+    sent = request("/hold") + b"\r\n"
+    one = asked(sent, head_timeout_seconds=1, body_timeout_seconds=1, idle_timeout_seconds=1)
+    with closing(connect(one.getpeername())) as other:
         assert closed(other)
-        echo.hold._loop.call_soon_threadsafe(echo.hold.set)  # type: ignore[attr-defined]
-        assert read_reply(one).status == 200
+    echo.hold._loop.call_soon_threadsafe(echo.hold.set)  # type: ignore[attr-defined]
+    assert read_reply(one).status == 200
 
 
 def test_connections_over_the_limit_are_told_so(served: Served) -> None:

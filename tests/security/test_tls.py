@@ -6,6 +6,7 @@ import json
 import os
 import ssl
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -26,8 +27,11 @@ from tests.security.certificates import (
     make_certificate,
     with_passphrase,
 )
+from tests.security.raw import SECONDS
 
 pytestmark = NEEDS_OPENSSL
+
+get = partial(httpx.get, timeout=SECONDS)
 
 
 def files(certificate: Path, key: Path) -> TlsFiles:
@@ -99,7 +103,7 @@ def test_a_box_over_https(
     secret, admin = box.key("app", Scope.INFERENCE), box.key("admin", Scope.ADMIN)
 
     trusting = ssl.create_default_context(cafile=str(certificate))
-    with httpx.Client(verify=trusting, timeout=60) as http:
+    with httpx.Client(verify=trusting, timeout=SECONDS) as http:
         answer = http.post(
             f"{box.url}/v1/chat/completions",
             json=chat(service.access_name, max_tokens=4),
@@ -132,24 +136,24 @@ def test_a_box_over_https(
 
     # Who speaks plain http to it is not answered in the clear, and older TLS not at all.
     with pytest.raises(httpx.TransportError):
-        httpx.get(box.url.replace("https:", "http:") + "/healthz")
+        get(box.url.replace("https:", "http:") + "/healthz")
     old = ssl.create_default_context(cafile=str(certificate))
     old.maximum_version = ssl.TLSVersion.TLSv1_2
-    assert httpx.get(f"{box.url}/healthz", verify=old).status_code == 200
+    assert get(f"{box.url}/healthz", verify=old).status_code == 200
 
 
 def test_a_renewed_certificate_is_used_after_a_restart(start_box: StartBox, tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     before = ssl.create_default_context(cafile=str(certificate))
     box = start_box(tls_certificate=certificate, tls_key=key)
-    assert httpx.get(f"{box.url}/healthz", verify=before).status_code == 200
+    assert get(f"{box.url}/healthz", verify=before).status_code == 200
     box.stop()
     make_certificate(tmp_path)
     box = start_box(tls_certificate=certificate, tls_key=key)
     after = ssl.create_default_context(cafile=str(certificate))
-    assert httpx.get(f"{box.url}/healthz", verify=after).status_code == 200
+    assert get(f"{box.url}/healthz", verify=after).status_code == 200
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get(f"{box.url}/healthz", verify=before)
+        get(f"{box.url}/healthz", verify=before)
 
 
 def test_serve_takes_the_files_as_options(tmp_path: Path) -> None:

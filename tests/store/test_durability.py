@@ -15,6 +15,7 @@ from hydra_box.errors import StateError
 from hydra_box.store import Store
 from hydra_box.store.database import Database
 from hydra_box.store.migrations import migrate
+from tests.waiting import PATIENCE_SECONDS
 
 WRITER = """
 import asyncio, sys
@@ -77,7 +78,7 @@ class Gate:
 
     def write(self, db: sqlite_utils.Database) -> None:
         self.entered.set()
-        assert self.open.wait(10)
+        assert self.open.wait(PATIENCE_SECONDS)
         db.execute("INSERT INTO users (id, name, created_at) VALUES ('u-gate', 'gate', 1.0)")
 
     def fail(self, db: sqlite_utils.Database) -> None:
@@ -113,7 +114,7 @@ async def test_a_cancelled_caller_does_not_undo_its_write(tmp_path: Path, gate: 
     database = await _database(tmp_path)
     writing = asyncio.create_task(database.run(gate.write))
     behind = asyncio.create_task(database.run(_add_another))
-    assert await asyncio.to_thread(gate.entered.wait, 10)
+    assert await asyncio.to_thread(gate.entered.wait, PATIENCE_SECONDS)
     writing.cancel()
     behind.cancel()
     outcomes = await asyncio.gather(writing, behind, return_exceptions=True)
@@ -128,7 +129,7 @@ async def test_a_failure_that_nobody_waits_for_is_logged(
 ) -> None:
     database = await _database(tmp_path)
     writing = asyncio.create_task(database.run(gate.fail))
-    assert await asyncio.to_thread(gate.entered.wait, 10)
+    assert await asyncio.to_thread(gate.entered.wait, PATIENCE_SECONDS)
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
@@ -156,7 +157,7 @@ async def test_a_failed_call_is_rolled_back_and_the_next_one_works(
 async def test_closing_carries_out_what_was_asked_for(tmp_path: Path, gate: Gate) -> None:
     database = await _database(tmp_path)
     writing = asyncio.create_task(database.run(gate.write))
-    assert await asyncio.to_thread(gate.entered.wait, 10)
+    assert await asyncio.to_thread(gate.entered.wait, PATIENCE_SECONDS)
     closing = asyncio.create_task(database.close())
     gate.open.set()
     await asyncio.gather(writing, closing)
@@ -173,7 +174,7 @@ async def test_opening_that_is_cancelled_leaves_the_file_closed(tmp_path: Path, 
         gate.write(db)
 
     opening = asyncio.create_task(Database.open(path, prepare))
-    assert await asyncio.to_thread(gate.entered.wait, 10)
+    assert await asyncio.to_thread(gate.entered.wait, PATIENCE_SECONDS)
     opening.cancel()
     gate.open.set()
     with pytest.raises(asyncio.CancelledError):

@@ -17,6 +17,7 @@ from hydra_box.store import Store
 from hydra_box.store import events as events_module
 from hydra_box.types import ApiKey, InstanceState, Scope, Service, Severity
 from tests.samples import a_key, a_runtime, a_service, an_event, an_instance
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest_asyncio.fixture
@@ -204,7 +205,12 @@ async def test_many_tasks_at_once_lose_nothing(store: Store) -> None:
     assert {event.id for event in await store.events()} == set(range(1, 51))
 
 
-async def test_two_loops_in_two_threads_share_one_file(path: Path) -> None:
+async def test_two_loops_in_two_threads_share_one_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each waits for the disk of the other, however slow that is.
+    monkeypatch.setattr("hydra_box.store.database.BUSY_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+
     async def write(name: str) -> None:
         store = await Store.open(path)
         try:

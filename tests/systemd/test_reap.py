@@ -14,6 +14,7 @@ from hydra_box.config import resolve_paths
 from hydra_box.process import identity
 from hydra_box.sockets import lock
 from tests.cli.conftest import Cli
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -25,6 +26,8 @@ def engine(home: Path) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
         ("sleep", "600"), env=identity(home, "demo-00000001"), start_new_session=True
     ) as process:
+        # While a program is loaded there is no environment to read.
+        eventually(psutil.Process(process.pid).environ, what="it is loaded")
         yield process
         process.kill()
 
@@ -39,7 +42,7 @@ def test_after_a_stop_engines_end(
     if result is not None:
         monkeypatch.setenv("SERVICE_RESULT", result)
     assert cli("systemd", "reap", "--json").json == {"ended": [engine.pid]}
-    assert not psutil.pid_exists(engine.pid)
+    assert engine.poll() is not None
 
 
 @pytest.mark.parametrize("result", ["signal", "core-dump", "watchdog", "exit-code", "oom-kill"])

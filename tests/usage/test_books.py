@@ -53,6 +53,13 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await opened.close()
 
 
+@pytest.fixture(autouse=True)
+def no_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is stored by itself: two seconds may pass between two lines of a test."""
+    monkeypatch.setattr(usage_module, "WRITE_SECONDS", 3600.0)
+    monkeypatch.setattr(usage_module, "RETRY_SECONDS", 3600.0)
+
+
 def segments(tmp_path: Path) -> list[str]:
     return sorted(one.name for one in tmp_path.iterdir() if one.name.startswith("usage-journal."))
 

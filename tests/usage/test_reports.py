@@ -200,9 +200,7 @@ REQUESTS = st.lists(
 )
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     requests=REQUESTS,
     per=st.sampled_from(UsagePer),
