@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 90.0
 LOOK_SECONDS = 0.05
 ESCAPE_SECONDS = 0.3
 

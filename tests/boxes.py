@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -74,7 +75,12 @@ class RunningBox:
         # Not with the client: httpcore leaves a socket that could not connect to the garbage
         # collector, whose warning would be this test's error.
         with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self.paths.management_socket)) == 0
+            if probe.connect_ex(str(self.paths.management_socket)) != 0:
+                return False
+            # An engine that a killed daemon was about to start has its socket for a moment still.
+            credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        listener, _, _ = struct.unpack("3i", credentials)
+        return psutil.pid_exists(listener)
 
     def wait_verified(self) -> None:
         """Return once every runtime was tried, so that the best of them is the one in use."""

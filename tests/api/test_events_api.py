@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -123,10 +124,12 @@ def test_the_last_events_of_all_and_of_one_service(
     service = client.deploy(DeployRequest(model=str(model), name="told"))
     eventually(lambda: client.service("told").ready_instances, what="it is ready")
     for name in ("told", service.id, service.access_name):
-        kinds = [one.kind for one in client.recent_events(service=name)]
+        of_service = partial(client.recent_events, service=name)
+        kinds = [one.kind for one in eventually(of_service, what="an event of it is stored")]
         assert kinds[0] == "service.deployed"
         assert "test.happened" not in kinds
     client.delete("told", confirm="told")
+    eventually(lambda: not client.services(), what="it is gone")
 
 
 def test_recent_events_that_cannot_be_told(client: Client, admin: httpx.Client) -> None:

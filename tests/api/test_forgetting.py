@@ -13,7 +13,7 @@ from tests.api.live import LiveBox
 from tests.waiting import eventually
 
 
-def test_a_full_disk_puts_it_off(live: LiveBox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_puts_it_off(own: LiveBox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "TICK_SECONDS", 0.02)
     tries, really = 0, Store.delete_service
 
@@ -25,7 +25,7 @@ def test_a_full_disk_puts_it_off(live: LiveBox, monkeypatch: pytest.MonkeyPatch)
         await really(store, service_id)
 
     monkeypatch.setattr(Store, "delete_service", full_twice)
-    with live.client() as client:
+    with own.client() as client:
         client.deploy(DeployRequest(model="demo", name="goes"))
         eventually(lambda: client.service("goes").status is ServiceStatus.RUNNING)
         client.delete("goes", confirm="goes")

@@ -228,7 +228,7 @@ def test_it_takes_an_admin_key_over_tcp_and_none_on_the_socket(
     assert found.value("hydra_box_start_time_seconds") == pytest.approx(live.box.started_at)
     assert found.value("hydra_box_ram_total_bytes") > 0
     transport = httpx.HTTPTransport(uds=str(live.box.paths.management_socket))
-    with httpx.Client(transport=transport, base_url="http://box") as owner:
+    with httpx.Client(transport=transport, base_url="http://box", timeout=30) as owner:
         assert owner.get("/metrics").status_code == 200
 
 
@@ -237,6 +237,7 @@ def test_keys_are_told_when_they_are_asked_for(own: LiveBox) -> None:
     with httpx.Client(
         transport=httpx.HTTPTransport(uds=str(own.box.paths.management_socket)),
         base_url="http://box",
+        timeout=30,
     ) as owner:
 
         def keys(query: str) -> int:

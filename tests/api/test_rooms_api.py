@@ -162,7 +162,7 @@ def test_health(tcp: httpx.Client) -> None:
 
 def test_a_box_that_stops_is_alive_and_not_ready(own: LiveBox) -> None:
     own.box.relay.stop_accepting()
-    with httpx.Client(base_url=own.url, trust_env=False) as client:
+    with httpx.Client(base_url=own.url, trust_env=False, timeout=30) as client:
         assert client.get("/healthz").status_code == 200
         answer = client.get("/readyz")
     assert answer.status_code == 503

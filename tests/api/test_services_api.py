@@ -149,10 +149,11 @@ def test_following_a_log_through_rotation_until_the_service_is_gone(
             log.write("after\n")
         eventually(lambda: next(lines).endswith("| after\n"), what="the newest line is told")
         lines.close()  # type: ignore[attr-defined]
+    # It may be the later one to come.
+    eventually(lambda: "after\n" in told, what="the other follower is told, too")
     remove(client, "noisy")
-    follower.join(30)
+    follower.join(90)
     assert not follower.is_alive()
-    assert "after\n" in told
 
 
 def test_what_an_engine_said_before_it_died_is_in_its_log(

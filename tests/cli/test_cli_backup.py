@@ -52,6 +52,8 @@ def test_a_box_moves_to_another_state_directory(
 def test_a_backup_without_a_daemon(start_box: StartBox, tmp_path: Path) -> None:
     box = start_box()
     box.key("laptop", Scope.INFERENCE)
+    # The box makes one of its own when it starts, if it is not stopped before.
+    eventually(lambda: list(box.paths.backups.glob("*.db")), what="the first backup is there")
     assert box.stop() == 0
     done = run(box, "backup", str(tmp_path / "box.tar.gz"))
     assert done.returncode == 0, done.stderr

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import signal
@@ -37,9 +39,11 @@ def quickstart(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+    """One that nobody gets by chance until it is used: the kernel gives out higher ones."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return str(port)
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def stopped_afterwards(home: Path) -> Iterator[None]:
     lock = resolve_paths({"HYDRA_BOX_HOME": str(home)}).lock
     if lock.exists() and (pid := lock.read_text().strip()) and psutil.pid_exists(int(pid)):
         os.kill(int(pid), signal.SIGTERM)
-        eventually(lambda: not psutil.pid_exists(int(pid)), 60, what="the daemon has ended")
+        eventually(lambda: not psutil.pid_exists(int(pid)), what="the daemon has ended")
 
 
 @pytest.mark.usefixtures("stopped_afterwards")

@@ -19,6 +19,7 @@ from hydra_box.messages import CreateKeyRequest
 from hydra_box.types import Scope
 from tests.cli.conftest import Cli
 from tests.conftest import DemoBox, StartBox
+from tests.waiting import eventually
 
 PROMPT = "whisper-the-plan-of-the-merger"
 UPSTREAM_KEY = "upstream+key/of==the.other=endpoint"
@@ -70,6 +71,10 @@ def test_secrets_that_are_planted_everywhere_are_not_in_it(
     body = {"model": "public/none", "messages": [{"role": "user", "content": PROMPT}]}
     httpx.post(f"{box.url}/v1/chat/completions", json=body, headers=headers, timeout=30)
     environ = {**box.environ, "HF_HOME": str(hub), "SOME_PASSWORD": PLANTED}
+    eventually(
+        lambda: any(one.kind == "key.created" for one in box.client.recent_events()),
+        what="the event is stored",
+    )
 
     found = bundle(environ)
     everything = "\n".join(found.values())

@@ -29,10 +29,14 @@ from tests.samples import a_download, a_service
 D = DownloadState
 REPOSITORIES = ("org/a", "org/b", "org/c")
 
+MANY = 4_000_000
+FEW = 50_000
+"""So slow that no download ends before it is let."""
+
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[FakeHub]:
-    with FakeHub(tmp_path / "hub", bytes_per_second=4_000_000) as fake:
+    with FakeHub(tmp_path / "hub", bytes_per_second=MANY) as fake:
         for name in REPOSITORIES:
             write_tiny_gguf(fake.repository(name) / "model-F32.gguf", width=128)
         yield fake
@@ -70,7 +74,7 @@ class Queue:
 
     async def done(self, id: str) -> None:
         """Return once a download is done."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             while self.downloads.get(id).state is not D.DONE:
                 await self.changed.wait()
                 self.changed.clear()
@@ -118,9 +122,11 @@ async def opened(tmp_path: Path, hub: FakeHub, jobs: int = 2) -> AsyncIterator[Q
 
 
 async def test_a_queue_of_one_job_takes_one_after_the_other(tmp_path: Path, hub: FakeHub) -> None:
+    hub.bytes_per_second = FEW
     async with opened(tmp_path, hub, jobs=1) as queue:
         ids = [await queue.want(name) for name in REPOSITORIES]
         assert [one.id for one in queue.downloads.list()] == ids
+        hub.bytes_per_second = MANY
         await queue.done(ids[0])
         assert queue.downloads.get(ids[2]).state is D.QUEUED
         await queue.done(ids[2])
@@ -131,16 +137,19 @@ async def test_a_queue_of_one_job_takes_one_after_the_other(tmp_path: Path, hub:
 
 
 async def test_the_same_model_is_fetched_once(tmp_path: Path, hub: FakeHub) -> None:
+    hub.bytes_per_second = FEW
     async with opened(tmp_path, hub) as queue:
         first = await queue.want("org/a", pulled=False)
         assert await queue.want("org/a") == first
         await queue.downloads.release(a_service(download_id=first))
         # Somebody pulled it: it goes on.
+        hub.bytes_per_second = MANY
         await queue.done(first)
         assert await queue.want("org/a") != first
 
 
 async def test_what_nobody_wants_any_more_is_paused(tmp_path: Path, hub: FakeHub) -> None:
+    hub.bytes_per_second = FEW
     async with opened(tmp_path, hub) as queue:
         id = await queue.want("org/a", pulled=False)
         one, two = (a_service(name, download_id=id) for name in ("one", "two"))
@@ -154,9 +163,11 @@ async def test_what_nobody_wants_any_more_is_paused(tmp_path: Path, hub: FakeHub
 
 
 async def test_the_next_daemon_goes_on(tmp_path: Path, hub: FakeHub) -> None:
+    hub.bytes_per_second = FEW
     async with opened(tmp_path, hub) as queue:
         going, paused = await queue.want("org/a"), await queue.want("org/b")
         await queue.downloads.pause(paused)
+    hub.bytes_per_second = MANY
     async with opened(tmp_path, hub) as queue:
         assert queue.downloads.get(paused).state is D.PAUSED
         await queue.done(going)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -35,7 +36,7 @@ def kill(box: RunningBox) -> None:
 
     def written() -> bool:
         views = [one for view in box.client.services() for one in view.instances]
-        return rows(box) == {(one.id, one.state, one.pid) for one in views}
+        return rows(box) == {(one.id, one.state, one.pid, bool(one.memory)) for one in views}
 
     eventually(written, what="the instances are in the database")
     kill_at_once(box)
@@ -46,10 +47,12 @@ def kill_at_once(box: RunningBox) -> None:
     box.process.wait()
 
 
-def rows(box: RunningBox) -> set[tuple[str, str, int | None]]:
-    """Id, state and pid of the instances, as the next daemon will find them."""
+def rows(box: RunningBox) -> set[tuple[str, str, int | None, bool]]:
+    """Id, state, pid and whether it is measured, as the next daemon will find the instances."""
+    query = "SELECT id, state, pid, measured FROM instances"
     with closing(sqlite3.connect(f"file:{box.paths.database}?mode=ro", uri=True)) as database:
-        return set(database.execute("SELECT id, state, pid FROM instances"))
+        found = database.execute(query).fetchall()
+    return {(id, state, pid, bool(json.loads(measured))) for id, state, pid, measured in found}
 
 
 def alive(box: RunningBox) -> set[int]:

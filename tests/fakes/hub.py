@@ -235,9 +235,10 @@ class _Handler(BaseHTTPRequestHandler):
             left = min(count, end)
             while left > 0 and (piece := file.read(min(left, CHUNK_BYTES))):
                 left -= len(piece)
+                # First: whoever has the last byte may ask at once how many went out.
+                self._note(path, len(piece))
                 self.wfile.write(bytes((piece[0] ^ 1,)) + piece[1:] if is_spoilt else piece)
                 is_spoilt = False
-                self._note(path, len(piece))
                 if self.hub.bytes_per_second is not None:
                     time.sleep(len(piece) / self.hub.bytes_per_second)
         if end < count:

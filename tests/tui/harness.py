@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -27,9 +27,11 @@ TIMEOUT_SECONDS = 90.0
 class Driven:
     """A console that runs without a terminal."""
 
-    def __init__(self, console: Console, pilot: Pilot[None]) -> None:
+    def __init__(self, console: Console, pilot: Pilot[None], heard: Sequence[str]) -> None:
         self.console = console
         self.pilot = pilot
+        self.heard = heard
+        """Every notice so far; on the screen each is for three seconds only."""
 
     @property
     def screen(self) -> Screen[object]:
@@ -57,6 +59,13 @@ class Driven:
             what=f"the screen shows {words}",
         )
 
+    async def hears(self, words: str, *, times: int = 1) -> None:
+        """Return once notices have said the words so many times."""
+        await self.until(
+            lambda: sum(words in one for one in self.heard) >= times,
+            what=f"notices say {words!r}",
+        )
+
     async def until(self, condition: Callable[[], T], *, what: str) -> T:
         """The first true value of the condition."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
@@ -77,8 +86,16 @@ async def console(
 ) -> AsyncIterator[Driven]:
     """A console that keeps its files in ``directory``."""
     app = Console(connect, notebook=Notebook(directory), start_ways=start_ways, clock=clock)
+    heard: list[str] = []
+    notify = app.notify
+
+    def hear(message: str, **how: Any) -> None:
+        heard.append(message)
+        notify(message, **how)
+
+    app.notify = hear  # type: ignore[method-assign]
     async with app.run_test(size=size) as pilot:
-        yield Driven(app, pilot)
+        yield Driven(app, pilot, heard)
 
 
 def screen_text(app: Console) -> str:

@@ -61,7 +61,7 @@ async def test_another_context_length_is_planned_and_applied(
         await it.until(lambda: isinstance(it.screen, HomeScreen), what="edited and left")
         view = box.running.client.service(service.id)
         assert (view.context_length, view.slots) == (2048, service.slots)
-        assert any("edited is edited" in one.message for one in it.console._notifications)
+        await it.hears("edited is edited")
     running = box.running.wait_running(service.name)
     assert running.instances[0].id != service.instances[0].id
 

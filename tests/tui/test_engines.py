@@ -23,13 +23,6 @@ def on(box: RunningBox, directory: Path) -> AbstractAsyncContextManager[Driven]:
     return console(connect, directory / "console")
 
 
-async def hears(it: Driven, words: str) -> None:
-    def heard() -> bool:
-        return any(words in one.message for one in it.console._notifications)
-
-    await it.until(heard, what=f"a notice says {words!r}")
-
-
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 async def test_runtimes_and_who_uses_them(open_console: OpenConsole, size: tuple[int, int]) -> None:
     async with open_console(size=size) as it:
@@ -38,7 +31,7 @@ async def test_runtimes_and_who_uses_them(open_console: OpenConsole, size: tuple
         assert "p Pin/unpin" in text
         assert ("LOCATION" in text) == (size == LARGE)
         await it.press("v")
-        await hears(it, "works: it has answered")
+        await it.hears("works: it has answered")
         await it.press("enter")
         await it.sees("Runtime", "y: copy id")
 
@@ -57,7 +50,7 @@ async def test_pinning_and_what_cannot_be_removed(start_box: StartBox, tmp_path:
         await it.sees("what is started of llama.cpp from now on runs on it")
         assert not box.client.engines()[0].pinned
         await it.press("x")
-        await hears(it, f"{runtime.id} is a part of Hydra Box")
+        await it.hears(f"{runtime.id} is a part of Hydra Box")
 
 
 async def test_what_another_client_does_shows_by_itself(
@@ -97,7 +90,7 @@ async def test_a_problem_is_told_in_full(
         fact = (broken.problem or "").partition("; hint: ")[0]
         assert " ".join(fact.split()[:4]) in text
         await it.press("p")
-        await hears(it, f"{broken.id} cannot be used")
+        await it.hears(f"{broken.id} cannot be used")
 
 
 async def test_a_runtime_is_removed_once_it_is_confirmed(
@@ -114,7 +107,7 @@ async def test_a_runtime_is_removed_once_it_is_confirmed(
         await it.press("x")
         await it.sees("Its files are deleted")
         await it.press("escape", "x", "y")
-        await hears(it, "is removed")
+        await it.hears("is removed")
         await it.sees("1 runtime ")
     assert not directory.exists()
 

@@ -75,14 +75,6 @@ def damage(view: StoredModelView) -> None:
     file.write_bytes(content)
 
 
-def notices(it: Driven) -> str:
-    return "\n".join(one.message for one in it.console._notifications)
-
-
-async def hears(it: Driven, words: str) -> None:
-    await it.until(lambda: words in notices(it), what=f"a notice says {words!r}")
-
-
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 async def test_a_model_is_pulled_by_its_name(
     box: RunningBox, tmp_path: Path, size: tuple[int, int]
@@ -189,11 +181,11 @@ async def test_damage_is_found(box: RunningBox, tmp_path: Path) -> None:
         await it.press("2")
         await it.sees(Q8, "v Verify")
         await it.press("v")
-        await hears(it, f"{Q8} is whole")
+        await it.hears(f"{Q8} is whole")
         damage(view)
         await it.press("v")
         await it.sees("✗ problem", "! the SHA-256 of tiny-Q8_0.gguf")
-        await hears(it, f"{Q8} is damaged")
+        await it.hears(f"{Q8} is damaged")
 
 
 async def test_what_another_client_does_shows_by_itself(box: RunningBox, tmp_path: Path) -> None:
@@ -221,7 +213,7 @@ async def test_a_model_goes_when_no_service_uses_it(box: RunningBox, tmp_path: P
         await it.press("2")
         await it.sees(Q8, "tiny; last started:")
         await it.press("x")
-        await hears(it, "is served by tiny and cannot be removed")
+        await it.hears("is served by tiny and cannot be removed")
         assert isinstance(it.screen, ModelsScreen)
         box.client.delete("tiny", "tiny")
         await it.sees("none; last started:")
@@ -232,7 +224,7 @@ async def test_a_model_goes_when_no_service_uses_it(box: RunningBox, tmp_path: P
         await it.press("x", "y")
         # Only the line of the download is left, and it may go, too.
         await it.sees("Library: 0 models", "● done")
-        await hears(it, "2.7 MiB are free again")
+        await it.hears("2.7 MiB are free again")
         assert not is_there(view)
         await it.press("x")
         await it.sees("Take the download off the list")
@@ -257,7 +249,7 @@ async def test_what_another_program_has_is_imported_in_place(
         await it.sees("in the library already")
         await it.press("escape", "x")
         await it.sees("Library: 0 models")
-        await hears(it, f"its files stay: {view.path}")
+        await it.hears(f"its files stay: {view.path}")
         assert blob.exists()
 
 

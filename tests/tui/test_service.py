@@ -10,6 +10,7 @@ from hydra_box.messages import DeployRequest
 from tests.conftest import DemoBox
 from tests.tui.conftest import OpenConsole
 from tests.tui.harness import LARGE, SMALL, Driven
+from tests.tui.test_deploy import without
 from tui.samples import PLACEHOLDER, samples
 
 
@@ -79,8 +80,8 @@ async def run(*command: str) -> str:
 
 
 async def test_stop_and_start_with_one_key(open_console: OpenConsole, box: DemoBox) -> None:
-    box.running.deploy(DeployRequest(model="demo", name="pausing", device="cpu"))
-    try:
+    with without(box.running.client, "pausing"):
+        box.running.deploy(DeployRequest(model="demo", name="pausing", device="cpu"))
         async with open_console() as it:
             await it.sees("pausing")
             await it.press("slash")
@@ -93,8 +94,6 @@ async def test_stop_and_start_with_one_key(open_console: OpenConsole, box: DemoB
             await it.sees("● RUNNING")
             await it.press("escape")
             await it.sees("BASE MODEL")
-    finally:
-        box.running.client.delete("pausing", "pausing")
 
 
 async def test_the_log_is_searched_and_its_levels_chosen(open_console: OpenConsole) -> None:

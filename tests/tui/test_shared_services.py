@@ -88,10 +88,7 @@ async def test_a_service_of_upstreams_has_its_page_and_no_instances(
         await it.sees("far-away from 1 upstream", "1/1", "● healthy", upstream.base_url)
         for key in ("s", "e"):
             await it.press(key)
-        await it.until(
-            lambda: sum("upstreams alone" in one.message for one in it.console._notifications) == 2,
-            what="neither is offered",
-        )
+        await it.hears("upstreams alone", times=2)
         assert isinstance(it.screen, HomeScreen)
         await it.press("enter")
         await it.sees(
@@ -135,10 +132,7 @@ async def test_space_wakes_what_sleeps(
         await select(it, sleeper.name)
         await it.sees("◔ asleep", "sleeps after 1s", "nobody called it for 1s", "or space")
         await it.press("space")
-        await it.until(
-            lambda: any("sleeper wakes" in one.message for one in it.console._notifications),
-            what="it was told that it wakes",
-        )
+        await it.hears("sleeper wakes")
         told = partial(client.recent_events, service=sleeper.id)
         await it.until(
             lambda: "service.waking" in [one.kind for one in told()], what="the event is stored"
@@ -163,7 +157,7 @@ async def test_an_idle_timeout_is_edited_and_no_instance_is_replaced(
         await it.press("f5")
         await it.until(lambda: isinstance(it.screen, HomeScreen), what="edited and left")
         assert client.service(sleeper.id).idle_timeout_seconds == 7200.0
-        assert any("nothing is replaced" in one.message for one in it.console._notifications)
+        await it.hears("nothing is replaced")
         it.console.push_screen(EditScreen(sleeper.id))
         await it.sees("Idle timeout 2h", "enter or F5")
         it.screen.query_one("#idle_timeout_seconds").focus()

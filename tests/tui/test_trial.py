@@ -75,7 +75,8 @@ async def test_stopping_ends_at_once_and_what_came_stays(trial: OpenTrial) -> No
     async with trial() as one:
         one.gate.only(30)
         await one.ask("Tell me a story.")
-        await one.it.sees("Once upon a time", "^c Stop")
+        await one.it.until(lambda: one.gate.holds, what="thirty chunks have come")
+        await one.it.sees("Once upon a time", "^c Stop", "about 2")
         await one.it.press("escape")
         (answer,) = one.answers
         assert answer.stopped
@@ -323,6 +324,7 @@ async def test_a_lost_daemon_takes_neither_text_nor_answer(
     async with open_trial(socket, tmp_path / "console", view.id, size=LARGE) as one:
         one.gate.only(20)
         await one.ask("Tell me a story.")
+        await one.it.until(lambda: one.gate.holds, what="twenty chunks have come")
         await one.it.sees("Once upon a time")
         await one.it.type("next question")
         box.process.kill()

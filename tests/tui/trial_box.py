@@ -27,6 +27,13 @@ class Gate:
         self._changed = threading.Condition()
         self._left: int | None = None
         self._broken = False
+        self._waiting = 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether a chunk waits at it: all that may pass have passed."""
+        with self._changed:
+            return self._waiting > 0
 
     def only(self, chunks: int) -> None:
         """Let this many more through, and then none."""
@@ -49,7 +56,9 @@ class Gate:
     def pass_one(self) -> None:
         """Wait for the gate."""
         with self._changed:
+            self._waiting += 1
             self._changed.wait_for(lambda: self._left is None or self._left > 0, timeout=60)
+            self._waiting -= 1
             if self._broken:
                 self._broken = False
                 raise DaemonUnreachable("the connection to the box broke", hint="is it there?")
