@@ -111,6 +111,10 @@ class PlanningScreen(BoxScreen):
         """Whether form and plan are what is shown."""
         return True
 
+    def is_there(self) -> bool:
+        """Whether it still has its widgets; a plan may come when its screen was left."""
+        return self.is_attached and self in self.app.screen_stack
+
     def leave(self, go: Callable[[], object]) -> None:
         """Go on to another screen, once this one is on top."""
         if self.is_current:
@@ -147,16 +151,20 @@ class PlanningScreen(BoxScreen):
         self._tell_ready()
         self.query_one(PlanPane).wait("making a plan ...")
         await asyncio.sleep(wait_seconds)
-        await self._plan_now(self.query_one(PlanForm).options)
+        if self.is_there():
+            await self._plan_now(self.query_one(PlanForm).options)
 
     async def _plan_now(self, options: Options) -> PlanView | None:
         """The plan of these options, shown; None: there is none, and it was told why."""
         try:
             plan = await self.make_plan(options)
         except HydraError as error:
-            self._refused(error)
-            if error.param == "name":
-                await self._plan_without_name(options)
+            if self.is_there():
+                self._refused(error)
+                if error.param == "name":
+                    await self._plan_without_name(options)
+            return None
+        if not self.is_there():
             return None
         self._planned = options
         self._plan = plan
