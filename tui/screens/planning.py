@@ -177,9 +177,11 @@ class PlanningScreen(BoxScreen):
         try:
             plan = await self.make_plan(msgspec.structs.replace(options, name=None))
         except HydraError as error:
-            self._refused(error)
+            if self.is_there():
+                self._refused(error)
             return
-        self._show(plan)
+        if self.is_there():
+            self._show(plan)
 
     def _show(self, plan: PlanView) -> None:
         machine = self.session.state.machine
@@ -300,8 +302,11 @@ class PlanningScreen(BoxScreen):
                 self._say(Content.styled(f"◐ {self.doing(plan)}", "$text-warning"))
                 await self.do(options)
         except HydraError as error:
-            self._refused(error)
+            if self.is_there():
+                self._refused(error)
+            else:
+                self.app.notify(error.message, severity="error", markup=False)
         finally:
             self._carrying_out = False
-            if self.is_attached:
+            if self.is_there():
                 self._tell_ready()
